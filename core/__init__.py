@@ -1,0 +1,1 @@
+"""The trading desk. Knows nothing of Telegram and of HTTP servers."""

@@ -1,0 +1,1 @@
+"""Client of the dYdX v4 chain and indexer; knows neither trading nor ledger."""

@@ -1,0 +1,166 @@
+"""What happened, as typed values: chat messages, dashboard and metrics are made from these.
+
+An event that a trader must hear of is written into the outbox in the transaction of the change it
+reports (`core.ledger.outbox.put`); `Bell` only wakes those who wait, and a lost wake-up costs no
+more than one poll.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+from uuid import UUID
+
+
+@dataclass(frozen=True)
+class Event:
+    """Base of all events. `kind` is the stable name under which it lies in the outbox."""
+
+    kind: ClassVar[str]
+
+    def payload(self) -> dict[str, Any]:
+        """The fields in JSON's types."""
+        return {
+            key: value if isinstance(value, int | bool | type(None)) else str(value)
+            for key, value in asdict(self).items()
+        }
+
+
+@dataclass(frozen=True)
+class SignalChanged(Event):
+    """A signal advanced; its one living message (the card) is rendered anew from the ledger."""
+
+    kind: ClassVar[str] = "card"
+    signal_id: UUID
+
+
+@dataclass(frozen=True)
+class SignalRefused(Event):
+    """A signal was refused before anything was sent, or by every node that was asked."""
+
+    kind: ClassVar[str] = "signal_refused"
+    signal_id: UUID
+
+
+@dataclass(frozen=True)
+class SignalMissed(Event):
+    """A signal came too late to act on."""
+
+    kind: ClassVar[str] = "signal_missed"
+    signal_id: UUID
+
+
+@dataclass(frozen=True)
+class OrderUnknown(Event):
+    """No node said what became of an order that may be live; it is being proved."""
+
+    kind: ClassVar[str] = "order_unknown"
+    order_id: int
+
+
+@dataclass(frozen=True)
+class OrderUnfilled(Event):
+    """An order is proved dead without a fill, or with a part only."""
+
+    kind: ClassVar[str] = "order_unfilled"
+    order_id: int
+
+
+@dataclass(frozen=True)
+class PositionClosed(Event):
+    """A position is flat; the row holds P&L, fees and `close_reason`."""
+
+    kind: ClassVar[str] = "position_closed"
+    position_id: int
+
+
+@dataclass(frozen=True)
+class PositionChangedByHand(Event):
+    """A fill that no order of the bot made changed a position. `change`: signed base units."""
+
+    kind: ClassVar[str] = "position_by_hand"
+    position_id: int
+    change: str
+
+
+@dataclass(frozen=True)
+class ProtectionFailing(Event):
+    """A plan's price was met but the closing order did not fill; the bot goes on trying."""
+
+    kind: ClassVar[str] = "protection_failing"
+    position_id: int
+    attempts: int
+
+
+@dataclass(frozen=True)
+class IntentRefused(Event):
+    """What a button or the monitor asked for could not be done. `code` and `text` say why."""
+
+    kind: ClassVar[str] = "intent_refused"
+    intent_id: int
+
+
+@dataclass(frozen=True)
+class AlertUnreadable(Event):
+    """Bodies reached a strategy's webhook but were not understood or lacked the secret; `count` are
+    grouped into one message.
+    """
+
+    kind: ClassVar[str] = "alert_unreadable"
+    strategy_id: int
+    code: str
+    text: str
+    cure: str | None
+    line: int | None
+    column: int | None
+    field: str | None
+    excerpt: str
+    count: int
+
+
+@dataclass(frozen=True)
+class AccessAsked(Event):
+    """Somebody waits for an admin's approval; goes to every admin."""
+
+    kind: ClassVar[str] = "access_asked"
+    asker_id: int
+
+
+@dataclass(frozen=True)
+class AccessAnswered(Event):
+    """An admin let a trader in or turned him away."""
+
+    kind: ClassVar[str] = "access_answered"
+    granted: bool
+
+
+@dataclass(frozen=True)
+class MismatchFound(Event):
+    """The chain's committed position and the ledger differ and fills do not explain it."""
+
+    kind: ClassVar[str] = "mismatch_found"
+    account_id: int
+    ticker: str
+    chain_size: str
+    ledger_size: str
+
+
+class Bell:
+    """Wakes waiters; ringing when nobody waits is remembered once."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def ring(self) -> None:
+        self._event.set()
+
+    async def wait(self, timeout_s: float) -> bool:
+        """True when rung, False when `timeout_s` seconds passed first."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._event.wait()
+        except TimeoutError:
+            return False
+        self._event.clear()
+        return True

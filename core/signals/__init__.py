@@ -1,0 +1,1 @@
+"""The alert grammar: parse, validate, resolve symbols."""

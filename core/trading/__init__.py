@@ -1,0 +1,1 @@
+"""Lanes, engine, books, monitor: how intents become orders and fills become positions."""

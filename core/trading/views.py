@@ -1,0 +1,209 @@
+"""What the desk tells its callers: plain typed values, never ledger rows."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+from uuid import UUID
+
+from core.dydx.network import NetworkName
+
+Status = Literal["ACCEPTED", "FILLED", "PENDING", "DUPLICATE", "MOCK", "REJECTED"]
+
+
+class DeskError(Exception):
+    """What a person asked for cannot be done. `code` is stable, `text` is a sentence for him;
+    nothing was changed.
+    """
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+
+
+@dataclass(frozen=True)
+class TraderView:
+    """One Telegram user as the bot knows him. role: pending, trader, admin, blocked, refused."""
+
+    id: int
+    telegram_id: int
+    name: str
+    role: str
+
+
+@dataclass(frozen=True)
+class AccountView:
+    """An account with what the chain and its indexer said of it last; amounts None while they
+    cannot be reached.
+    """
+
+    id: int
+    network: NetworkName
+    address: str
+    subaccount_number: int
+    equity: Decimal | None
+    free_collateral: Decimal | None
+
+
+@dataclass(frozen=True)
+class CredentialPreview:
+    """An account derived from a phrase and looked up on chain, kept in memory under `token` until
+    confirmed (10 minutes).
+    """
+
+    token: str
+    network: NetworkName
+    address: str
+    subaccount_number: int
+    equity: Decimal | None
+    free_collateral: Decimal | None
+    known_on_chain: bool
+
+
+@dataclass(frozen=True)
+class StrategyView:
+    """A strategy without its secret."""
+
+    id: int
+    name: str
+    state: str
+    account: AccountView
+    webhook_url: str
+    default_size: Decimal | None
+    default_size_usd: Decimal | None
+    take_profit_percent: Decimal | None
+    stop_loss_percent: Decimal | None
+    max_position_usd: Decimal | None
+    allowed_symbols: tuple[str, ...] | None
+    slippage_bps: int
+    max_alert_age_s: int
+    first_outside_alert_at: dt.datetime | None
+
+
+@dataclass(frozen=True)
+class NewSecret:
+    """A strategy with the secret that exists in clear only in this value; `template` is the ready
+    JSON body with it.
+    """
+
+    strategy: StrategyView
+    secret: str
+    template: str
+
+    def __repr__(self) -> str:
+        return f"NewSecret(strategy={self.strategy.id})"
+
+
+@dataclass(frozen=True)
+class OrderView:
+    """An order as a message needs it. `slippage_percent` is signed: positive is worse than the
+    oracle price at decision.
+    """
+
+    id: int
+    purpose: str
+    ticker: str
+    side: str
+    size: Decimal
+    limit_price: Decimal
+    reference_price: Decimal
+    reduce_only: bool
+    state: str
+    code: int | None
+    codespace: str | None
+    tx_hash: str
+    good_til_block: int
+    filled_size: Decimal
+    average_price: Decimal | None
+    slippage_percent: Decimal | None
+    created_at: dt.datetime
+    accepted_at: dt.datetime | None
+    resolved_at: dt.datetime | None
+
+
+@dataclass(frozen=True)
+class PositionView:
+    """A position with its plan and the price it would close at now. `size` is unsigned; `side` LONG
+    or SHORT.
+    """
+
+    id: int
+    version: int
+    trader_id: int
+    network: NetworkName
+    account_id: int
+    signal_id: UUID | None
+    ticker: str
+    side: str
+    state: str
+    external: bool
+    size: Decimal
+    max_size: Decimal
+    entry_price: Decimal
+    exit_price: Decimal | None
+    mark_price: Decimal | None
+    unrealized_pnl: Decimal | None
+    realized_pnl: Decimal
+    fees: Decimal
+    close_reason: str | None
+    opened_at: dt.datetime
+    closed_at: dt.datetime | None
+    take_profit: Decimal | None
+    stop_loss: Decimal | None
+    held_by: str | None
+    tick_size: Decimal
+    step_size: Decimal
+
+
+@dataclass(frozen=True)
+class SignalView:
+    """All that the one message of a signal shows."""
+
+    id: UUID
+    trader_id: int
+    network: NetworkName
+    strategy_name: str
+    received_at: dt.datetime
+    state: str
+    symbol: str
+    action: str
+    reason_code: str | None
+    reason_text: str | None
+    duplicates: int
+    orders: tuple[OrderView, ...]
+    position: PositionView | None
+
+
+@dataclass(frozen=True)
+class NetworkView:
+    """Whether a network can be traded now, and why not."""
+
+    name: NetworkName
+    height: int | None
+    stream_fresh: bool
+    node_reachable: bool
+    prices_fresh: bool
+    paper_prices: str | None
+
+
+@dataclass(frozen=True)
+class StatusView:
+    """What /status shows one trader."""
+
+    networks: tuple[NetworkView, ...]
+    accounts: tuple[AccountView, ...]
+    open_positions: int
+    waiting_signals: int
+    unknown_orders: int
+    started_at: dt.datetime
+
+
+@dataclass(frozen=True)
+class AlertAnswer:
+    """What the webhook answers: the HTTP status and the body's fields (docs/webhook.md)."""
+
+    http_status: int
+    body: dict[str, object]
