@@ -14,13 +14,19 @@ from core.trading.views import (
     AccountView,
     AlertAnswer,
     CredentialPreview,
+    IntentView,
     NewSecret,
+    OrderView,
     PositionView,
     SignalView,
     StatusView,
     StrategyView,
     TraderView,
 )
+
+
+class LedgerUnavailable(Exception):
+    """An alert could not be stored; the sender must send it again."""
 
 
 @dataclass(frozen=True)
@@ -163,3 +169,13 @@ class Desk(Protocol):
     async def trader(self, trader_id: int) -> TraderView: ...
 
     async def position_by_id(self, position_id: int) -> PositionView: ...
+
+
+class NotifierDesk(Desk, Protocol):
+    """What the notifier asks besides: rows that its messages name, for their owner."""
+
+    async def order(self, order_id: int) -> OrderView:
+        """Code: unknown_order."""
+
+    async def intent(self, intent_id: int) -> IntentView:
+        """Code: unknown_intent."""

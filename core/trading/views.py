@@ -178,6 +178,24 @@ class SignalView:
 
 
 @dataclass(frozen=True)
+class IntentView:
+    """What a button or the monitor asked for, and why it could not be done. `code` and `text` are
+    None while nothing stood against it.
+    """
+
+    id: int
+    trader_id: int
+    network: NetworkName
+    source: str
+    kind: str
+    ticker: str
+    position_id: int | None
+    state: str
+    code: str | None
+    text: str | None
+
+
+@dataclass(frozen=True)
 class NetworkView:
     """Whether a network can be traded now, and why not."""
 

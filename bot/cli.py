@@ -1,0 +1,124 @@
+"""The command line. Each command imports only what it needs: aiogram alone costs seconds."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+
+
+Command = Callable[[argparse.Namespace], Awaitable[int]]
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and their options."""
+    root = argparse.ArgumentParser(prog="perpgram", description="A Telegram desk for dYdX v4.")
+    commands = root.add_subparsers(dest="command", required=True, metavar="command")
+    commands.add_parser("run", help="start the bot").set_defaults(act=_run)
+    demo = commands.add_parser("demo", help="the whole desk on this machine, with a chat page")
+    demo.add_argument("--port", type=int, default=8090, help="port of the chat page")
+    demo.add_argument("--host", default="127.0.0.1", help="address of the chat page")
+    demo.set_defaults(act=_demo)
+    story = commands.add_parser("story", help="the demo, scripted and proved step by step")
+    story.set_defaults(act=_story)
+    paper = commands.add_parser("paper", help="a local dYdX on loopback")
+    paper.add_argument(
+        "--until-stdin-closes", action="store_true", help="end when standard input ends"
+    )
+    paper.set_defaults(act=_paper)
+    commands.add_parser(
+        "admin-link", help="a new one-time link that makes its visitor admin"
+    ).set_defaults(act=_admin_link)
+    commands.add_parser("healthcheck", help="exit 0 if the bot answers").set_defaults(
+        act=_healthcheck
+    )
+    bench = commands.add_parser("bench", help="measure the way of a signal, ours and the original")
+    bench.add_argument("--alerts", type=int, default=200, help="alerts per measurement")
+    bench.set_defaults(act=_bench)
+    return root
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs one command and exits with its status."""
+    arguments = parser().parse_args(argv)
+    act: Command = arguments.act
+    sys.exit(_finish(act, arguments))
+
+
+def _finish(act: Command, arguments: argparse.Namespace) -> int:
+    """One clear line for what an operator can mend; a stack only for our own mistakes."""
+    from bot.errors import StartRefused
+
+    try:
+        return _loop(act(arguments))
+    except StartRefused as refused:
+        print(f"perpgram: {refused}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _loop(work: Awaitable[int]) -> int:
+    async def awaited() -> int:
+        return await work
+
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(awaited())
+    return asyncio.run(awaited(), loop_factory=uvloop.new_event_loop) if _takes_factory() else (
+        uvloop.run(awaited())
+    )
+
+
+def _takes_factory() -> bool:
+    return sys.version_info >= (3, 12)
+
+
+async def _run(arguments: argparse.Namespace) -> int:
+    from bot.app import run
+    from bot.settings import load_settings
+
+    await run(load_settings())
+    return 0
+
+
+async def _demo(arguments: argparse.Namespace) -> int:
+    from bot.demo.play import demo
+
+    return await demo(arguments.host, arguments.port)
+
+
+async def _story(arguments: argparse.Namespace) -> int:
+    from bot.demo.story import story
+
+    return await story()
+
+
+async def _paper(arguments: argparse.Namespace) -> int:
+    from bot.paper import serve_paper
+
+    return await serve_paper(until_stdin_closes=arguments.until_stdin_closes)
+
+
+async def _admin_link(arguments: argparse.Namespace) -> int:
+    from bot.admin import print_admin_link
+    from bot.settings import load_settings
+
+    return await print_admin_link(load_settings())
+
+
+async def _healthcheck(arguments: argparse.Namespace) -> int:
+    from bot.health import healthcheck
+    from bot.settings import load_settings
+
+    return await healthcheck(load_settings())
+
+
+async def _bench(arguments: argparse.Namespace) -> int:
+    from bot.bench.run import bench
+
+    return await bench(arguments.alerts)
+
+

@@ -1,0 +1,93 @@
+"""The paper network: served by its own process, and kept alive as a child of the bot."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from pathlib import Path
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+RESTART_PAUSE_S = (1.0, 2.0, 4.0, 8.0, 16.0)
+STOP_WITHIN_S = 10.0
+
+
+async def serve_paper(*, until_stdin_closes: bool) -> int:
+    """`perpgram paper`: needs no token, key or ledger and runs in any folder."""
+    from bot.settings import load_paper_settings
+    from core.paper.serve import serve
+
+    settings = load_paper_settings()
+    if not until_stdin_closes:
+        await serve(settings)
+        return 0
+    serving = asyncio.create_task(serve(settings))
+    parent = asyncio.create_task(asyncio.to_thread(sys.stdin.buffer.read))
+    await asyncio.wait([serving, parent], return_when=asyncio.FIRST_COMPLETED)
+    if not serving.done():
+        serving.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await serving
+    return 0
+
+
+class PaperChild:
+    """The paper network as a child process that is started again when it dies.
+
+    The child watches its standard input, so that it ends with us even after kill -9.
+    """
+
+    def __init__(self, state_dir: Path, environment: dict[str, str]) -> None:
+        self._environment = environment | {"PAPER_STATE": str(state_dir)}
+        self._process: asyncio.subprocess.Process | None = None
+        self._keeper: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Starts the child and its keeper; does not wait until it answers."""
+        await self._spawn()
+        self._keeper = asyncio.create_task(self._keep())
+
+    async def close(self) -> None:
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        process.terminate()
+        try:
+            async with asyncio.timeout(STOP_WITHIN_S):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+    async def _spawn(self) -> None:
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "bot",
+            "paper",
+            "--until-stdin-closes",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
+            env={**os.environ, **self._environment},
+        )
+
+    async def _keep(self) -> None:
+        fails = 0
+        while True:
+            assert self._process is not None
+            started = asyncio.get_running_loop().time()
+            code = await self._process.wait()
+            if asyncio.get_running_loop().time() - started > 60:
+                fails = 0
+            pause = RESTART_PAUSE_S[min(fails, len(RESTART_PAUSE_S) - 1)]
+            fails += 1
+            log.error("the paper network ended and is started again", code=code, pause_s=pause)
+            await asyncio.sleep(pause)
+            await self._spawn()

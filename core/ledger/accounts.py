@@ -1,0 +1,111 @@
+"""Accounts and their sealed credentials."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from uuid import UUID
+
+from tortoise.expressions import F
+
+from core.ledger.models import Account, Credential
+
+PARTITIONS = 256
+
+
+def partition_of(network: str, address: str, number: int) -> int:
+    """The lane's partition: a stable hash of the account, so that lanes can be shared out later."""
+    digest = hashlib.sha256(f"{network}/{address}/{number}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") % PARTITIONS
+
+
+async def add(
+    *,
+    trader_id: int,
+    network: str,
+    address: str,
+    number: int,
+    chain_account_number: int | None,
+    first_client_id: int,
+    fills_height: int,
+    now: dt.datetime,
+) -> Account:
+    return await Account.create(
+        trader_id=trader_id,
+        network=network,
+        address=address,
+        subaccount_number=number,
+        chain_account_number=chain_account_number,
+        partition=partition_of(network, address, number),
+        next_client_id=first_client_id,
+        fills_height=fills_height,
+        state="active",
+        created_at=now,
+    )
+
+
+async def get(account_id: int) -> Account:
+    return await Account.get(id=account_id)
+
+
+async def lock(account_id: int) -> Account:
+    """The account under its lane's row lock, until the transaction ends."""
+    return await Account.select_for_update().get(id=account_id)
+
+
+async def find(network: str, address: str, number: int) -> Account | None:
+    return await Account.get_or_none(network=network, address=address, subaccount_number=number)
+
+
+async def active() -> list[Account]:
+    return await Account.filter(state="active").order_by("id")
+
+
+async def of_trader(trader_id: int) -> list[Account]:
+    return await Account.filter(trader_id=trader_id, state="active").order_by("id")
+
+
+async def reconnect(account_id: int, trader_id: int) -> None:
+    """A key came in again for an account whose history the ledger has."""
+    await Account.filter(id=account_id).update(state="active", trader_id=trader_id)
+
+
+async def disconnect(account_id: int) -> None:
+    """Erases the sealed key and marks the account; its history stays."""
+    await Credential.filter(account_id=account_id).delete()
+    await Account.filter(id=account_id).update(state="disconnected")
+
+
+async def next_sequence(account_id: int) -> int:
+    """The next number of the account's lane; takes the lane's row lock for the transaction."""
+    await Account.filter(id=account_id).update(last_sequence=F("last_sequence") + 1)
+    return (await Account.get(id=account_id).only("last_sequence")).last_sequence
+
+
+async def advance_client_id(account_id: int, next_client_id: int) -> None:
+    await Account.filter(id=account_id).update(next_client_id=next_client_id)
+
+
+async def set_fills_height(account_id: int, height: int) -> None:
+    await Account.filter(id=account_id).update(fills_height=height)
+
+
+async def set_chain_account_number(account_id: int, number: int) -> None:
+    await Account.filter(id=account_id).update(chain_account_number=number)
+
+
+async def add_credential(
+    *, record: UUID, account_id: int, trader_id: int, kind: str, sealed: bytes, now: dt.datetime
+) -> None:
+    await Credential.create(
+        record=record,
+        account_id=account_id,
+        trader_id=trader_id,
+        kind=kind,
+        sealed=sealed,
+        created_at=now,
+    )
+
+
+async def credential(account_id: int) -> Credential | None:
+    return await Credential.get_or_none(account_id=account_id)

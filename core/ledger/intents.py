@@ -1,0 +1,69 @@
+"""Intents: what lanes have to do, in their order."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+from uuid import UUID
+
+from core.ledger import accounts
+from core.ledger.models import Intent
+
+OPEN_STATES = ("waiting", "running")
+
+
+async def add(
+    *,
+    account_id: int,
+    partition: int,
+    key: str,
+    source: str,
+    kind: str,
+    payload: dict[str, Any],
+    now: dt.datetime,
+    signal_id: UUID | None = None,
+    position_id: int | None = None,
+) -> Intent | None:
+    """Appends to the account's lane, inside a transaction; None when this key was used before."""
+    sequence = await accounts.next_sequence(account_id)
+    if source != "signal" and await Intent.filter(key=key).exists():
+        return None
+    return await Intent.create(
+        account_id=account_id,
+        partition=partition,
+        sequence=sequence,
+        key=key,
+        source=source,
+        kind=kind,
+        payload=payload,
+        signal_id=signal_id,
+        position_id=position_id,
+        state="waiting",
+        created_at=now,
+    )
+
+
+async def get(intent_id: int) -> Intent | None:
+    return await Intent.get_or_none(id=intent_id)
+
+
+async def open_of(account_id: int) -> list[Intent]:
+    """What the lane has not finished, in order."""
+    return await Intent.filter(account_id=account_id, state__in=list(OPEN_STATES)).order_by(
+        "sequence"
+    )
+
+
+async def start(intent_id: int, epoch: int) -> None:
+    await Intent.filter(id=intent_id).update(state="running", epoch=epoch)
+
+
+async def finish(
+    intent_id: int, state: str, now: dt.datetime, reason: tuple[str, str] | None = None
+) -> None:
+    await Intent.filter(id=intent_id).update(
+        state=state,
+        done_at=now,
+        reason_code=reason[0] if reason else None,
+        reason_text=reason[1] if reason else None,
+    )

@@ -1,0 +1,94 @@
+"""Orders, the steps of their state machine, and fills."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from core.ledger.models import Fill, Order, OrderTransition
+
+
+async def add(order: Order, evidence: str) -> None:
+    """Stores an order that is about to be broadcast with its first two steps."""
+    await order.save(force_create=True)
+    await OrderTransition.bulk_create(
+        [
+            OrderTransition(
+                order_id=order.id,
+                from_state=before,
+                to_state=after,
+                evidence=evidence,
+                epoch=order.epoch,
+                at=order.created_at,
+            )
+            for before, after in (("", "created"), ("created", "broadcasting"))
+        ]
+    )
+
+
+async def append_transition(
+    order: Order, to_state: str, evidence: str, epoch: int, now: dt.datetime, **values: Any
+) -> None:
+    """Appends a step and updates the row; the caller has checked that the step is allowed."""
+    await OrderTransition.create(
+        order_id=order.id,
+        from_state=order.state,
+        to_state=to_state,
+        evidence=evidence,
+        epoch=epoch,
+        at=now,
+    )
+    await Order.filter(id=order.id).update(state=to_state, **values)
+    order.state = to_state
+    for name, value in values.items():
+        setattr(order, name, value)
+
+
+async def set_filled(order: Order, size: Decimal, quote: Decimal) -> None:
+    await Order.filter(id=order.id).update(filled_size=size, filled_quote=quote)
+    order.filled_size, order.filled_quote = size, quote
+
+
+async def attach_position(order: Order, position_id: int) -> None:
+    await Order.filter(id=order.id).update(position_id=position_id)
+    order.position_id = position_id
+
+
+async def get(order_id: int) -> Order | None:
+    return await Order.get_or_none(id=order_id)
+
+
+async def by_uuid(order_uuid: UUID) -> Order | None:
+    return await Order.get_or_none(order_uuid=order_uuid)
+
+
+async def in_states(account_id: int, states: Collection[str]) -> list[Order]:
+    return await Order.filter(account_id=account_id, state__in=list(states)).order_by("id")
+
+
+async def of_signal(signal_id: UUID) -> list[Order]:
+    return await Order.filter(signal_id=signal_id).order_by("id")
+
+
+async def of_intent(intent_id: int) -> list[Order]:
+    return await Order.filter(intent_id=intent_id).order_by("id")
+
+
+async def count_in_state(account_ids: list[int], state: str) -> int:
+    return await Order.filter(account_id__in=account_ids, state=state).count()
+
+
+async def known_fills(fill_uuids: list[UUID]) -> set[UUID]:
+    """Which of these the ledger has already."""
+    return {row.fill_uuid for row in await Fill.filter(fill_uuid__in=fill_uuids).only("fill_uuid")}
+
+
+async def add_fill(fill: Fill) -> None:
+    await fill.save(force_create=True)
+
+
+async def fills_of_position(position_id: int) -> list[Fill]:
+    return await Fill.filter(position_id=position_id).order_by("id")

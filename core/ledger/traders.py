@@ -1,0 +1,55 @@
+"""Traders and the links that make admins."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from core.ledger.models import AdminLink, Trader
+
+
+async def by_telegram_id(telegram_id: int) -> Trader | None:
+    return await Trader.get_or_none(telegram_id=telegram_id)
+
+
+async def get(trader_id: int) -> Trader:
+    return await Trader.get(id=trader_id)
+
+
+async def find(trader_id: int) -> Trader | None:
+    return await Trader.get_or_none(id=trader_id)
+
+
+async def add(telegram_id: int, name: str, role: str, now: dt.datetime) -> Trader:
+    return await Trader.create(
+        telegram_id=telegram_id, name=name[:128], role=role, reachable=True, created_at=now
+    )
+
+
+async def set_role(trader_id: int, role: str) -> None:
+    await Trader.filter(id=trader_id).update(role=role)
+
+
+async def set_reachable(trader_id: int, reachable: bool) -> None:
+    """Whether Telegram delivers to this trader: False once he blocked the bot."""
+    await Trader.filter(id=trader_id).update(reachable=reachable)
+
+
+async def with_role(role: str) -> list[Trader]:
+    return await Trader.filter(role=role).order_by("id")
+
+
+async def admin_exists() -> bool:
+    return await Trader.filter(role="admin").exists()
+
+
+async def add_admin_link(token_hash: str, expires_at: dt.datetime) -> None:
+    await AdminLink.create(token_hash=token_hash, expires_at=expires_at, used_at=None)
+
+
+async def admin_link(token_hash: str) -> AdminLink | None:
+    return await AdminLink.get_or_none(token_hash=token_hash)
+
+
+async def use_admin_link(link_id: int, now: dt.datetime) -> bool:
+    """True for exactly one caller."""
+    return await AdminLink.filter(id=link_id, used_at=None).update(used_at=now) == 1

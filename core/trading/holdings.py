@@ -1,0 +1,311 @@
+"""The counter for positions and signals: what is held, what happened, what a button asks."""
+
+from __future__ import annotations
+
+from decimal import Decimal, localcontext
+from uuid import UUID
+
+from core.dydx.markets import Market
+from core.dydx.node import NodeUnreachable
+from core.ledger import accounts, intents, orders, positions, signals, strategies
+from core.ledger.models import Account, Order, Position, Protection
+from core.trading.office import Office
+from core.trading.plan import side_fault
+from core.trading.venue import FRESH_S, Venue, slippage_percent
+from core.trading.views import (
+    AccountView,
+    DeskError,
+    NetworkView,
+    OrderView,
+    PositionView,
+    SignalView,
+    StatusView,
+    TraderView,
+)
+
+_ONE_STEP = Decimal("0.000001")
+
+
+class PositionDesk:
+    """Positions, signals and the state of the house."""
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+        self._started_at = office.clock.now()
+
+    # positions
+
+    async def positions(
+        self, trader: TraderView, *, include_closed: bool = False
+    ) -> list[PositionView]:
+        owned = {row.id: row for row in await accounts.of_trader(trader.id)}
+        found = (
+            await positions.recent_of(list(owned))
+            if include_closed
+            else await positions.open_of(list(owned))
+        )
+        plans = await positions.protections([row.id for row in found])
+        return [self._view(row, owned[row.account_id], plans.get(row.id)) for row in found]
+
+    async def position(self, trader: TraderView, position_id: int) -> PositionView:
+        """Code: unknown_position."""
+        row, account = await self._own(trader, position_id)
+        return self._view(row, account, await positions.protection(row.id))
+
+    async def position_by_id(self, position_id: int) -> PositionView:
+        """For the notifier, which renders outbox rows for their owner."""
+        row = await positions.get(position_id)
+        if row is None:
+            raise DeskError("unknown_position", "This position does not exist.")
+        account = await accounts.get(row.account_id)
+        return self._view(row, account, await positions.protection(row.id))
+
+    async def close_position(
+        self, trader: TraderView, position_id: int, version: int, fraction: Decimal, key: str
+    ) -> None:
+        """Asks for a reduce-only close at market of a fraction; the outcome follows as events."""
+        row, account = await self._own(trader, position_id)
+        if row.state != "open":
+            raise DeskError("position_closed", f"This {row.ticker} position is closed already.")
+        if row.version != version:
+            raise DeskError("position_changed", "This position has changed in the meantime.")
+        if not 0 < fraction <= 1:
+            raise DeskError("fraction_invalid", "A fraction lies above 0 and at most at 1.")
+        market = self._market(account, row.ticker)
+        if market is not None and market.scale.quantums_down(row.size * fraction) == 0:
+            raise DeskError(
+                "below_step",
+                f"That part is below {row.ticker}'s smallest step of "
+                f"{market.step_size.normalize():f}. Close the whole position instead.",
+            )
+        lane = self._office.lanes.get(account.id)
+        if lane is None:
+            raise DeskError(
+                "not_ready", "The bot is still checking this account on chain. Try again shortly."
+            )
+        strategy = await strategies.get(row.strategy_id) if row.strategy_id else None
+        async with self._office.ledger.executing():
+            intent = await intents.add(
+                account_id=account.id,
+                partition=account.partition,
+                key=f"button:{key}",
+                source="button",
+                kind="close",
+                payload={
+                    "ticker": row.ticker,
+                    "action": "close",
+                    "fraction": format(fraction, "f"),
+                    "strategy_id": row.strategy_id,
+                    "slippage_bps": strategy.slippage_bps if strategy else None,
+                },
+                now=self._office.clock.now(),
+                position_id=row.id,
+            )
+        if intent is not None:
+            lane.submit(intent)
+
+    async def adjust_protection(
+        self,
+        trader: TraderView,
+        position_id: int,
+        version: int,
+        take_profit: Decimal | None,
+        stop_loss: Decimal | None,
+    ) -> PositionView:
+        """Sets or (None) removes the prices of the plan."""
+        row, account = await self._own(trader, position_id)
+        if row.state != "open":
+            raise DeskError("position_closed", f"This {row.ticker} position is closed already.")
+        if row.version != version:
+            raise DeskError("position_changed", "This position has changed in the meantime.")
+        market = self._market(account, row.ticker)
+        if market is None or market.oracle_price is None:
+            raise DeskError("prices_stale", "dYdX's prices cannot be read at the moment.")
+        for price in (take_profit, stop_loss):
+            if price is not None and (price <= 0 or price % market.tick_size):
+                raise DeskError(
+                    "price_tick",
+                    f"A price of {row.ticker} is a multiple of "
+                    f"{market.tick_size.normalize():f} USD.",
+                )
+        fault = side_fault(
+            long=row.side == "LONG",
+            price=market.oracle_price,
+            take_profit=take_profit,
+            stop_loss=stop_loss,
+        )
+        if fault is not None:
+            raise DeskError("price_side", fault)
+        async with self._office.ledger.executing():
+            await positions.set_plan(row.id, take_profit, stop_loss, "bot")
+            await positions.change(row)
+            if row.signal_id is not None:
+                await self._office.card(trader.id, row.signal_id)
+        self._office.outbox_bell.ring()
+        lane = self._office.lanes.get(account.id)
+        if lane is not None:
+            await lane.refresh_watch()
+        return await self.position(trader, position_id)
+
+    # signals
+
+    async def signal(self, signal_id: UUID) -> SignalView:
+        """All that the one message of a signal shows."""
+        row = await signals.get(signal_id)
+        if row is None:
+            raise DeskError("unknown_signal", "This signal does not exist.")
+        strategy = await strategies.get(row.strategy_id)
+        account = await accounts.get(row.account_id)
+        assert strategy is not None
+        held = await positions.get(row.position_id) if row.position_id else None
+        made = await orders.of_signal(row.id)
+        return SignalView(
+            id=row.id,
+            trader_id=strategy.trader_id,
+            network=account.network,  # type: ignore[arg-type]
+            strategy_name=strategy.name,
+            received_at=row.received_at,
+            state=row.state,
+            symbol=made[0].ticker if made else str(row.parsed["symbol"]),
+            action=str(row.parsed["action"]),
+            reason_code=row.reason_code,
+            reason_text=row.reason_text,
+            duplicates=row.duplicates,
+            orders=tuple(view_of_order(order) for order in made),
+            position=(
+                self._view(held, account, await positions.protection(held.id)) if held else None
+            ),
+        )
+
+    async def order_by_id(self, order_id: int) -> OrderView:
+        """For the notifier."""
+        row = await orders.get(order_id)
+        if row is None:
+            raise DeskError("unknown_order", "This order does not exist.")
+        return view_of_order(row)
+
+    # the house
+
+    async def status(self, trader: TraderView) -> StatusView:
+        owned = await accounts.of_trader(trader.id)
+        ids = [row.id for row in owned]
+        mine = [row.id for row in await strategies.of_trader(trader.id)]
+        return StatusView(
+            networks=tuple([await self._network(v) for v in self._office.venues.values()]),
+            accounts=tuple(plain_view(row) for row in owned),
+            open_positions=len(await positions.open_of(ids)),
+            waiting_signals=await signals.waiting_count(mine),
+            unknown_orders=await orders.count_in_state(ids, "unknown"),
+            started_at=self._started_at,
+        )
+
+    async def _network(self, venue: Venue) -> NetworkView:
+        try:
+            block = await venue.node.latest_block()
+        except NodeUnreachable:
+            block = None
+        prices = None
+        if venue.network.name == "paper" and self._office.paper_prices is not None:
+            prices = await self._office.paper_prices()
+        return NetworkView(
+            name=venue.network.name,
+            height=block.height if block else venue.stream.height,
+            stream_fresh=venue.stream.fresh(FRESH_S),
+            node_reachable=block is not None,
+            prices_fresh=venue.prices_fresh,
+            paper_prices=prices,
+        )
+
+    # inside
+
+    async def _own(self, trader: TraderView, position_id: int) -> tuple[Position, Account]:
+        row = await positions.get(position_id)
+        account = await accounts.get(row.account_id) if row is not None else None
+        if row is None or account is None or account.trader_id != trader.id:
+            raise DeskError("unknown_position", "This position does not exist.")
+        return row, account
+
+    def _market(self, account: Account, ticker: str) -> Market | None:
+        venue = self._office.venues.get(account.network)  # type: ignore[call-overload]
+        return venue.stream.markets.get(ticker) if venue is not None else None
+
+    def _view(self, row: Position, account: Account, plan: Protection | None) -> PositionView:
+        market = self._market(account, row.ticker)
+        mark = market.oracle_price if market is not None else None
+        unrealized = None
+        if mark is not None and row.state == "open":
+            sign = 1 if row.side == "LONG" else -1
+            unrealized = (mark - row.entry_price) * row.size * sign
+        return PositionView(
+            id=row.id,
+            version=row.version,
+            trader_id=account.trader_id,
+            network=account.network,  # type: ignore[arg-type]
+            account_id=account.id,
+            signal_id=row.signal_id,
+            ticker=row.ticker,
+            side=row.side,
+            state=row.state,
+            external=row.external,
+            size=row.size,
+            max_size=row.max_size,
+            entry_price=row.entry_price,
+            exit_price=row.exit_price,
+            mark_price=mark,
+            unrealized_pnl=unrealized,
+            realized_pnl=row.realized_pnl,
+            fees=row.fees,
+            close_reason=row.close_reason,
+            opened_at=row.opened_at,
+            closed_at=row.closed_at,
+            take_profit=plan.take_profit if plan else None,
+            stop_loss=plan.stop_loss if plan else None,
+            held_by=plan.held_by if plan else None,
+            tick_size=market.tick_size if market else _ONE_STEP,
+            step_size=market.step_size if market else _ONE_STEP,
+        )
+
+
+def plain_view(row: Account) -> AccountView:
+    """An account without asking anybody for its equity."""
+    return AccountView(
+        id=row.id,
+        network=row.network,  # type: ignore[arg-type]
+        address=row.address,
+        subaccount_number=row.subaccount_number,
+        equity=None,
+        free_collateral=None,
+    )
+
+
+def view_of_order(row: Order) -> OrderView:
+    average = None
+    slippage = None
+    with localcontext() as context:
+        context.prec = 50
+        if row.filled_size:
+            average = row.filled_quote / row.filled_size
+            slippage = slippage_percent(
+                1 if row.side == "BUY" else -1, average, row.reference_price
+            )
+    return OrderView(
+        id=row.id,
+        purpose=row.purpose,
+        ticker=row.ticker,
+        side=row.side,
+        size=row.size,
+        limit_price=row.limit_price,
+        reference_price=row.reference_price,
+        reduce_only=row.reduce_only,
+        state=row.state,
+        code=row.code,
+        codespace=row.codespace,
+        tx_hash=row.tx_hash,
+        good_til_block=row.good_til_block,
+        filled_size=row.filled_size,
+        average_price=average,
+        slippage_percent=slippage,
+        created_at=row.created_at,
+        accepted_at=row.accepted_at,
+        resolved_at=row.resolved_at,
+    )

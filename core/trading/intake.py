@@ -1,0 +1,318 @@
+"""Where alerts come in: proved, stored with their intent, then handed to the lane."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from core.events import AlertUnreadable, SignalRefused
+from core.ledger import accounts, intents, orders, outbox, signals, strategies
+from core.ledger.models import Intent, Order, Signal, Strategy
+from core.signals.flood import FaultGroups
+from core.signals.grammar import Alert, Level, parse_alert, secret_of
+from core.signals.identity import body_hash, dedupe_window, secret_matches
+from core.signals.masking import mask_body
+from core.signals.reading import AlertFault, read_object
+from core.signals.template import alert_template, filled
+from core.trading.desk import LedgerUnavailable
+from core.trading.office import Office
+from core.trading.views import AlertAnswer, DeskError, TraderView
+
+NOT_FOUND = AlertAnswer(404, {"success": False, "error": "not_found"})
+
+_STATUS_OF_ORDER = {
+    "accepted": "ACCEPTED",
+    "partially_filled": "ACCEPTED",
+    "filled": "FILLED",
+    "refused": "REJECTED",
+    "canceled": "REJECTED",
+    "expired": "REJECTED",
+}
+
+
+class AlertDesk:
+    """The counter for alerts."""
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+        self._faults = FaultGroups(office.clock)
+
+    async def receive_alert(self, webhook_uuid: str, raw: bytes) -> AlertAnswer:
+        """Authenticates, stores, hands to the lane, waits a little. Raises LedgerUnavailable."""
+        received_at = self._office.clock.now()
+        strategy = self._strategy_of(webhook_uuid)
+        try:
+            obj = read_object(raw)
+        except AlertFault as fault:
+            secret_matches(None, strategy.secret_hash if strategy else "")
+            await self._tell_fault(strategy, fault)
+            return NOT_FOUND
+        given = secret_of(obj)
+        proved = secret_matches(given, strategy.secret_hash if strategy else "")
+        if strategy is None or given is None or not proved:
+            await self._tell_fault(strategy, _secret_fault(given))
+            return NOT_FOUND
+        try:
+            alert = parse_alert(obj, received_at)
+        except AlertFault as fault:
+            await self._tell_fault(strategy, fault)
+            return AlertAnswer(422, {"success": False, "error": fault.code, "text": fault.text})
+        return await self._take(
+            strategy, alert, raw, mask_body(raw, given), received_at, outside=True
+        )
+
+    async def send_test_alert(self, trader: TraderView, strategy_id: int, key: str) -> AlertAnswer:
+        """An alert of the market's smallest size, from the inside."""
+        strategy = await strategies.get(strategy_id)
+        if strategy is None or strategy.trader_id != trader.id or strategy.state == "deleted":
+            raise DeskError("unknown_strategy", "This strategy does not exist any more.")
+        account = await accounts.get(strategy.account_id)
+        markets = self._office.venues[account.network].stream.markets  # type: ignore[index]
+        allowed = strategy.allowed_symbols or list(markets.tickers())
+        ticker = "BTC-USD" if "BTC-USD" in allowed or not allowed else allowed[0]
+        market = markets.get(ticker)
+        if market is None:
+            raise DeskError(
+                "prices_stale", "dYdX's markets cannot be read at the moment. Try again shortly."
+            )
+        now = self._office.clock.now()
+        raw = filled(
+            alert_template("-"), ticker=ticker, action="buy", id=f"test-{key}"[:64], time=now
+        ).encode()
+        obj = read_object(raw) | {"size": market.step_size}
+        return await self._take(
+            strategy, parse_alert(obj, now), raw, raw.decode(), now, outside=False
+        )
+
+    async def tell_grouped_faults(self) -> None:
+        """Sends what was held back by grouping; a job calls this every minute."""
+        for strategy_id, fault, count in self._faults.flush(self._office.clock.now()):
+            await self._put_fault(strategy_id, fault, count)
+
+    def _strategy_of(self, webhook_uuid: str) -> Strategy | None:
+        try:
+            return self._office.strategy_book.of_webhook(UUID(webhook_uuid))
+        except ValueError:
+            return None
+
+    async def _tell_fault(self, strategy: Strategy | None, fault: AlertFault) -> None:
+        if strategy is None:
+            return
+        told = self._faults.add(strategy.id, fault)
+        if told is not None:
+            await self._put_fault(strategy.id, told.fault, told.count)
+
+    async def _put_fault(self, strategy_id: int, fault: AlertFault, count: int) -> None:
+        strategy = await strategies.get(strategy_id)
+        if strategy is None:
+            return
+        event = AlertUnreadable(
+            strategy_id=strategy_id,
+            code=fault.code,
+            text=fault.text,
+            cure=fault.cure,
+            line=fault.line,
+            column=fault.column,
+            field=fault.field,
+            excerpt=fault.excerpt,
+            count=count,
+        )
+        now = self._office.clock.now()
+        async with self._office.ledger.executing():
+            await outbox.put(
+                strategy.trader_id, event, key=f"fault:{self._office.random.uuid4()}", now=now
+            )
+        self._office.outbox_bell.ring()
+
+    async def _take(
+        self,
+        strategy: Strategy,
+        alert: Alert,
+        raw: bytes,
+        masked: str,
+        received_at: dt.datetime,
+        *,
+        outside: bool,
+    ) -> AlertAnswer:
+        try:
+            signal, intent = await self._store(
+                strategy, alert, raw, masked, received_at, outside=outside
+            )
+        except Exception as error:
+            raise LedgerUnavailable from error
+        self._office.outbox_bell.ring()
+        lane = self._office.lanes.get(strategy.account_id)
+        if intent is None or lane is None:
+            return await self._answer(
+                signal, duplicate=intent is None and signal.state != "refused"
+            )
+        left_s = (
+            self._office.settings.answer_within_s
+            - (self._office.clock.now() - received_at).total_seconds()
+        )
+        await asyncio.wait([lane.submit(intent)], timeout=max(left_s, 0.05))
+        return await self._answer(await signals.get(signal.id) or signal, duplicate=False)
+
+    async def _store(
+        self,
+        strategy: Strategy,
+        alert: Alert,
+        raw: bytes,
+        masked: str,
+        received_at: dt.datetime,
+        *,
+        outside: bool,
+    ) -> tuple[Signal, Intent | None]:
+        """Signal and intent in one transaction; an earlier signal and no intent for a duplicate."""
+        digest = body_hash(raw)
+        signal_id = self._office.random.uuid4()
+        async with self._office.ledger.executing():
+            account = await accounts.lock(strategy.account_id)
+            earlier = await signals.earlier(strategy.id, digest, received_at - dedupe_window(alert))
+            if earlier is not None:
+                await signals.count_duplicate(earlier.id)
+                await self._office.card(strategy.trader_id, earlier.id)
+                return earlier, None
+            paused = strategy.state != "active"
+            reason = ("strategy_paused", f"Strategy {strategy.name} is paused.") if paused else None
+            signal = await signals.add(
+                signal_id=signal_id,
+                strategy_id=strategy.id,
+                account_id=account.id,
+                partition=account.partition,
+                received_at=received_at,
+                body_hash=digest,
+                dedupe_key=f"{strategy.id}:{digest}:{int(received_at.timestamp() * 1000)}",
+                body=masked,
+                parsed=_parsed(alert),
+                outside=outside,
+                state="refused" if paused else "stored",
+                reason=reason,
+            )
+            await self._office.card(strategy.trader_id, signal.id)
+            if outside and strategy.first_outside_alert_at is None:
+                await strategies.note_outside_alert(strategy.id, received_at)
+                strategy.first_outside_alert_at = received_at
+            if paused:
+                await outbox.put(
+                    strategy.trader_id,
+                    SignalRefused(signal.id),
+                    key=f"refused:{signal.id}",
+                    now=received_at,
+                    signal_id=signal.id,
+                )
+                return signal, None
+            intent = await intents.add(
+                account_id=account.id,
+                partition=account.partition,
+                key=f"signal:{signal.id}",
+                source="signal",
+                kind="trade",
+                payload=_payload(strategy, alert, received_at),
+                now=received_at,
+                signal_id=signal.id,
+            )
+            assert intent is not None
+            return signal, intent
+
+    async def _answer(self, signal: Signal, *, duplicate: bool) -> AlertAnswer:
+        made = await orders.of_signal(signal.id)
+        order = made[-1] if made else None
+        status = _status(signal, order)
+        body: dict[str, object] = {
+            "success": status != "REJECTED",
+            "signal_id": str(signal.id),
+            "order_id": str(order.order_uuid) if order else None,
+            "symbol": order.ticker if order else signal.parsed["symbol"],
+            "side": order.side if order else None,
+            "size": order.size if order else None,
+            "tx_hash": order.tx_hash if order else None,
+            "status": "DUPLICATE" if duplicate else status,
+        }
+        if signal.reason_code is not None:
+            body["reason"] = {"code": signal.reason_code, "text": signal.reason_text}
+        return AlertAnswer(200, body)
+
+
+def _status(signal: Signal, order: Order | None) -> str:
+    if signal.state in ("refused", "missed"):
+        return "REJECTED"
+    return _STATUS_OF_ORDER.get(order.state, "PENDING") if order else "PENDING"
+
+
+def _secret_fault(given: str | None) -> AlertFault:
+    if given is None:
+        return AlertFault(
+            code="secret_missing",
+            text='The alert has no "secret".',
+            cure="Paste the whole message of the strategy into the alert.",
+            field="secret",
+        )
+    return AlertFault(
+        code="secret_wrong",
+        text="The alert's secret is not the one of this strategy.",
+        cure="Make a new secret with /strategies and paste its message into the alert.",
+        field="secret",
+    )
+
+
+def _level(level: Level | None) -> dict[str, str] | None:
+    if level is None:
+        return None
+    if level.price is not None:
+        return {"price": str(level.price)}
+    return {"percent": str(level.percent)}
+
+
+def _text(value: Decimal | None) -> str | None:
+    return None if value is None else format(value, "f")
+
+
+def _parsed(alert: Alert) -> dict[str, Any]:
+    return {
+        "action": alert.action.value,
+        "symbol": alert.symbol,
+        "size": _text(alert.size),
+        "size_usd": _text(alert.size_usd),
+        "take_profit": _level(alert.take_profit),
+        "stop_loss": _level(alert.stop_loss),
+        "time": alert.time.isoformat() if alert.time else None,
+        "id": alert.id,
+    }
+
+
+def _payload(strategy: Strategy, alert: Alert, received_at: dt.datetime) -> dict[str, Any]:
+    """All that the lane needs, so that what was meant does not change with the strategy later."""
+    size, size_usd = alert.size, alert.size_usd
+    if size is None and size_usd is None and alert.action.value != "close":
+        size, size_usd = strategy.default_size, strategy.default_size_usd
+    percent = {
+        "take_profit": strategy.take_profit_percent,
+        "stop_loss": strategy.stop_loss_percent,
+    }
+    plan = {
+        "take_profit": _level(alert.take_profit),
+        "stop_loss": _level(alert.stop_loss),
+    }
+    for name, default in percent.items():
+        if plan[name] is None and default is not None:
+            plan[name] = {"percent": _text(default) or ""}
+    return {
+        "action": alert.action.value,
+        "symbol": alert.symbol,
+        "size": _text(size),
+        "size_usd": _text(size_usd),
+        "strategy_id": strategy.id,
+        "plan": plan,
+        "slippage_bps": strategy.slippage_bps,
+        "asked_at": (alert.time or received_at).isoformat(),
+        "received_at": received_at.isoformat(),
+        "limits": {
+            "max_position_usd": _text(strategy.max_position_usd),
+            "allowed_symbols": strategy.allowed_symbols,
+            "max_alert_age_s": strategy.max_alert_age_s,
+        },
+    }

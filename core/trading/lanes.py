@@ -1,0 +1,182 @@
+"""All lanes of the process: built from the ledger, fed by the streams, checked on a schedule."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass, replace
+from typing import Any
+
+import structlog
+
+from core.dydx.network import NetworkName
+from core.dydx.stream import (
+    Connected,
+    MarketsSnapshot,
+    MarketsUpdate,
+    StreamEvent,
+    SubaccountSnapshot,
+    SubaccountUpdate,
+)
+from core.ledger import accounts
+from core.ledger.models import Account
+from core.trading.decision import Refusal
+from core.trading.lane import Lane
+from core.trading.parts import Parts
+from core.trading.reconcile import Reconciler
+from core.trading.venue import Venue
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass
+class _Seat:
+    """An account's lane and what checks it against the chain."""
+
+    lane: Lane
+    reconciler: Reconciler
+    ready: bool = False
+
+
+class Lanes:
+    """The lanes by account; while one is missing here its alerts wait in the ledger."""
+
+    def __init__(self, venues: dict[NetworkName, Venue], parts: Parts) -> None:
+        self.venues = venues
+        self._parts = parts
+        self._seats: dict[int, _Seat] = {}
+        self._opening = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.reconciled: dict[int, bool] = {}
+
+    def get(self, account_id: int) -> Lane | None:
+        seat = self._seats.get(account_id)
+        return seat.lane if seat and seat.ready else None
+
+    async def start_all(self) -> None:
+        """Takes over every active account; `monitor` tries those again that cannot be read yet."""
+        for account in await accounts.active():
+            self.reconciled.setdefault(account.id, False)
+        await self.monitor()
+
+    async def open(self, account: Account) -> bool:
+        """Starts a lane after its first reconciliation; False while the network cannot be read."""
+        async with self._opening:
+            return await self._open(account)
+
+    async def _open(self, account: Account) -> bool:
+        seat = self._seats.get(account.id)
+        if seat is not None and seat.ready:
+            return True
+        self.reconciled.setdefault(account.id, False)
+        venue = self.venues.get(account.network)  # type: ignore[call-overload]
+        credential = await accounts.credential(account.id)
+        if venue is None or credential is None:
+            return False
+        if seat is None:
+            parts = replace(self._parts, venue=venue)
+            lane = Lane(account, credential.sealed, credential.record, parts)
+            seat = _Seat(lane, Reconciler(account, parts, lane.book))
+            self._seats[account.id] = seat
+            await venue.stream.subscribe(account.address, account.subaccount_number)
+        await venue.tickers()
+        if not await seat.reconciler.run():
+            return False
+        await seat.lane.start()
+        seat.ready = True
+        self.reconciled[account.id] = True
+        return True
+
+    async def shut(self, account_id: int) -> None:
+        """Stops an account's lane, as when its key is erased."""
+        self.reconciled.pop(account_id, None)
+        seat = self._seats.pop(account_id, None)
+        if seat is None:
+            return
+        venue = self.venues[seat.lane.account.network]  # type: ignore[index]
+        await venue.stream.unsubscribe(
+            seat.lane.account.address, seat.lane.account.subaccount_number
+        )
+        await seat.lane.close()
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(seat.lane.close() for seat in self._seats.values()))
+
+    async def monitor(self) -> None:
+        """The scheduled check: opens lanes that wait, reconciles all, looks at every plan again."""
+        await self._open_waiting(await accounts.active())
+        for seat in list(self._seats.values()):
+            if seat.ready:
+                await self._attempt(self._check(seat), seat.lane.account.id)
+
+    async def _attempt(self, work: Coroutine[Any, Any, Any], account_id: int) -> None:
+        try:
+            await work
+        except Refusal as refusal:
+            log.warning("an account cannot be checked yet", account=account_id, code=refusal.code)
+        except Exception:
+            log.exception("check of an account failed", account=account_id)
+
+    async def _check(self, seat: _Seat) -> None:
+        account = seat.lane.account
+        self.reconciled[account.id] = await seat.reconciler.run()
+        venue = self.venues[account.network]  # type: ignore[index]
+        prices = {}
+        for ticker in seat.lane.watched_tickers():
+            market = await venue.market(ticker)
+            if market is not None and market.oracle_price is not None:
+                prices[ticker] = market.oracle_price
+        await seat.lane.on_prices(prices)
+
+    async def on_event(self, venue: Venue, event: StreamEvent) -> None:
+        """Routes what a stream said."""
+        venue.note(event)
+        if isinstance(event, SubaccountUpdate):
+            for seat in self._of(venue, event.address, event.number):
+                await seat.lane.on_update(event.fills, event.orders)
+        elif isinstance(event, MarketsUpdate | MarketsSnapshot):
+            await self._on_prices(venue)
+        elif isinstance(event, SubaccountSnapshot):
+            # What happened between the snapshot's reading and the subscription is in no message.
+            for seat in self._of(venue, event.address, event.number):
+                self._spawn(self._attempt(self._check(seat), seat.lane.account.id))
+        elif isinstance(event, Connected):
+            self._spawn(self._reopen(venue))
+
+    async def _reopen(self, venue: Venue) -> None:
+        active = await accounts.active()
+        await self._open_waiting([row for row in active if row.network == venue.network.name])
+
+    async def _open_waiting(self, rows: list[Account]) -> None:
+        for account in rows:
+            if self.get(account.id) is None:
+                await self._attempt(self.open(account), account.id)
+
+    async def _on_prices(self, venue: Venue) -> None:
+        for seat in self._seats.values():
+            if seat.lane.account.network != venue.network.name:
+                continue
+            prices = {}
+            for ticker in seat.lane.watched_tickers():
+                market = venue.stream.markets.get(ticker)
+                if market is not None and market.oracle_price is not None:
+                    prices[ticker] = market.oracle_price
+            if prices:
+                await seat.lane.on_prices(prices)
+
+    def _of(self, venue: Venue, address: str, number: int) -> list[_Seat]:
+        return [
+            seat
+            for seat in self._seats.values()
+            if seat.lane.account.network == venue.network.name
+            and seat.lane.account.address == address
+            and seat.lane.account.subaccount_number == number
+        ]
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

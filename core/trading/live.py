@@ -1,0 +1,23 @@
+"""The desk itself: all counters over one office."""
+
+from __future__ import annotations
+
+from core.trading.holdings import PositionDesk
+from core.trading.intake import AlertDesk
+from core.trading.office import Office
+from core.trading.people import PeopleDesk
+from core.trading.strategies import StrategyDesk
+
+
+class LiveDesk(PeopleDesk, StrategyDesk, AlertDesk, PositionDesk):
+    """What `core.trading.desk.Desk` promises, on a ledger and real networks."""
+
+    def __init__(self, office: Office) -> None:
+        PeopleDesk.__init__(self, office)
+        StrategyDesk.__init__(self, office)
+        AlertDesk.__init__(self, office)
+        PositionDesk.__init__(self, office)
+
+    async def open(self) -> None:
+        """Ready for alerts: from here on they are stored, though lanes may still be reconciling."""
+        await self._office.strategy_book.load()

@@ -1,0 +1,68 @@
+"""What the desk's counters share."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from core.clock import Clock, Random
+from core.dydx.network import NetworkName
+from core.events import Bell, SignalChanged
+from core.ledger import outbox, strategies
+from core.ledger.database import Ledger
+from core.ledger.models import Strategy
+from core.trading.lanes import Lanes
+from core.trading.venue import Venue
+from core.vault import Vault
+
+
+class StrategyBook:
+    """The living strategies by webhook, in memory: only this process changes them."""
+
+    def __init__(self) -> None:
+        self._by_webhook: dict[UUID, Strategy] = {}
+
+    async def load(self) -> None:
+        """Reads them anew; called at start and after each change."""
+        self._by_webhook = {row.webhook_uuid: row for row in await strategies.living()}
+
+    def of_webhook(self, webhook_uuid: UUID) -> Strategy | None:
+        return self._by_webhook.get(webhook_uuid)
+
+
+@dataclass(frozen=True)
+class DeskSettings:
+    """What the operator decided. `signup`: open, approval or closed."""
+
+    public_url: str
+    admin_ids: frozenset[int] = frozenset()
+    signup: str = "approval"
+    answer_within_s: float = 2.2
+    paper_funds_usd: int = 10_000
+
+
+@dataclass(frozen=True)
+class Office:
+    """Ledger, vault, networks, lanes and the clock, handed to every counter of the desk."""
+
+    ledger: Ledger
+    vault: Vault
+    venues: dict[NetworkName, Venue]
+    lanes: Lanes
+    clock: Clock
+    random: Random
+    outbox_bell: Bell
+    settings: DeskSettings
+    strategy_book: StrategyBook = field(default_factory=StrategyBook)
+    paper_prices: Callable[[], Awaitable[str | None]] | None = None
+
+    async def card(self, trader_id: int, signal_id: UUID) -> None:
+        """Marks a signal's message as changed, inside the caller's transaction."""
+        await outbox.put(
+            trader_id,
+            SignalChanged(signal_id),
+            key=f"card:{signal_id}",
+            now=self.clock.now(),
+            signal_id=signal_id,
+        )

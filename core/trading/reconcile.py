@@ -1,0 +1,82 @@
+"""The ledger against the chain: fills that no message brought, and positions that do not agree."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from decimal import Decimal
+
+import structlog
+
+from core.dydx.indexer import IndexerError
+from core.dydx.indexer_types import IndexerFill
+from core.events import MismatchFound
+from core.ledger import accounts, outbox, positions
+from core.ledger.models import Account
+from core.trading.parts import Parts
+
+log = structlog.get_logger(__name__)
+
+OVERLAP_BLOCKS = 50
+
+
+class Reconciler:
+    """Checks one account: at take-over, after each reconnect and on a schedule."""
+
+    def __init__(
+        self,
+        account: Account,
+        parts: Parts,
+        book: Callable[[Sequence[IndexerFill]], Awaitable[None]],
+    ) -> None:
+        self._account = account
+        self._parts = parts
+        self._book = book
+        self._suspected: dict[str, tuple[Decimal, Decimal]] = {}
+
+    async def run(self) -> bool:
+        """Books missing fills and compares positions; False when the indexer could not be read."""
+        indexer = self._parts.venue.indexer
+        address, number = self._account.address, self._account.subaccount_number
+        try:
+            height = (await indexer.height()).height
+            since = max(0, self._account.fills_height - OVERLAP_BLOCKS)
+            fills = await indexer.all_fills_since(address, number, since)
+            await self._book(fills)
+            rows = await indexer.perpetual_positions(address, number, status="OPEN")
+        except IndexerError:
+            return False
+        self._account.fills_height = height
+        async with self._parts.ledger.executing():
+            await accounts.set_fills_height(self._account.id, height)
+        on_chain = {row.market: row.size for row in rows if row.size}
+        await self._compare(on_chain)
+        return True
+
+    async def _compare(self, on_chain: dict[str, Decimal]) -> None:
+        """A difference that two checks in a row find alike is told; fills explain it by then."""
+        booked: dict[str, Decimal] = {}
+        for position in await positions.open_of([self._account.id]):
+            booked[position.ticker] = position.size if position.side == "LONG" else -position.size
+        found: dict[str, tuple[Decimal, Decimal]] = {}
+        for ticker in on_chain.keys() | booked.keys():
+            pair = (on_chain.get(ticker, Decimal(0)), booked.get(ticker, Decimal(0)))
+            if pair[0] != pair[1]:
+                found[ticker] = pair
+        confirmed = {t: pair for t, pair in found.items() if self._suspected.get(t) == pair}
+        self._suspected = found
+        for ticker, (chain_size, ledger_size) in confirmed.items():
+            await self._tell(ticker, chain_size, ledger_size)
+
+    async def _tell(self, ticker: str, chain_size: Decimal, ledger_size: Decimal) -> None:
+        log.warning("chain and ledger differ", account=self._account.id, ticker=ticker)
+        self._parts.observer.mismatch()
+        async with self._parts.ledger.executing():
+            await outbox.put(
+                self._account.trader_id,
+                MismatchFound(
+                    self._account.id, ticker, format(chain_size, "f"), format(ledger_size, "f")
+                ),
+                key=f"mismatch:{self._account.id}:{ticker}:{chain_size}:{ledger_size}",
+                now=self._parts.clock.now(),
+            )
+        self._parts.outbox_bell.ring()

@@ -1,0 +1,80 @@
+"""Which plans are to be watched, kept in memory so that a price costs no query."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from core.ledger.models import Account, Position, Protection
+from core.trading.plan import Breach, breach
+
+
+@dataclass
+class WatchedPlan:
+    """An armed plan. `fired` keeps one price from triggering twice before the ledger says so."""
+
+    position_id: int
+    ticker: str
+    long: bool
+    take_profit: Decimal | None
+    stop_loss: Decimal | None
+    fired: bool = field(default=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Met:
+    """A plan that a price has met."""
+
+    position_id: int
+    breach: Breach
+
+
+class PlanWatch:
+    """The armed plans of one account."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._plans: dict[int, WatchedPlan] = {}
+
+    def replace(self, held: list[Position], plans: Mapping[int, Protection]) -> None:
+        """Takes over what the ledger holds now."""
+        before = self._plans
+        self._plans = {}
+        for position in held:
+            plan = plans.get(position.id)
+            if plan is None or plan.state != "armed":
+                continue
+            watched = WatchedPlan(
+                position.id,
+                position.ticker,
+                position.side == "LONG",
+                plan.take_profit,
+                plan.stop_loss,
+            )
+            earlier = before.get(position.id)
+            if earlier is not None and earlier == watched:
+                watched.fired = earlier.fired
+            self._plans[position.id] = watched
+
+    def tickers(self) -> set[str]:
+        """The markets whose price matters here."""
+        return {plan.ticker for plan in self._plans.values()}
+
+    def met(self, prices: Mapping[str, Decimal]) -> list[Met]:
+        """Plans that these prices meet, each told once."""
+        found = []
+        for plan in self._plans.values():
+            price = prices.get(plan.ticker)
+            if price is None or plan.fired:
+                continue
+            hit = breach(
+                long=plan.long,
+                price=price,
+                take_profit=plan.take_profit,
+                stop_loss=plan.stop_loss,
+            )
+            if hit is not None:
+                plan.fired = True
+                found.append(Met(plan.position_id, hit))
+        return found
