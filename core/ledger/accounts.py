@@ -79,7 +79,8 @@ async def disconnect(account_id: int) -> None:
 async def next_sequence(account_id: int) -> int:
     """The next number of the account's lane; takes the lane's row lock for the transaction."""
     await Account.filter(id=account_id).update(last_sequence=F("last_sequence") + 1)
-    return (await Account.get(id=account_id).only("last_sequence")).last_sequence
+    row = await Account.get(id=account_id).only("last_sequence")
+    return int(row.last_sequence)
 
 
 async def advance_client_id(account_id: int, next_client_id: int) -> None:

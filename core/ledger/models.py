@@ -1,8 +1,8 @@
 """The rows of the ledger. What each word means stands in docs/architecture.md.
 
 Rules of this file: surrogate generated primary keys; amounts are MoneyField; a NOT NULL column that
-is added later carries `db_default`; nothing secret is stored outside `Credential.sealed` but as a
-hash.
+is added later carries `db_default`; no foreign key cascades; nothing secret is stored outside
+`Credential.sealed` but as a hash.
 """
 
 from __future__ import annotations
@@ -11,9 +11,13 @@ from decimal import Decimal
 from typing import Any
 
 from tortoise import fields
+from tortoise.fields import OnDelete
 from tortoise.models import Model
 
 from core.ledger.fields import money, money_or_none
+
+# Nothing that money hangs on disappears because its parent did.
+RESTRICT = OnDelete.RESTRICT
 
 
 class Meta(Model):
@@ -58,7 +62,7 @@ class Account(Model):
 
     id = fields.IntField(primary_key=True)
     trader: fields.ForeignKeyRelation[Trader] = fields.ForeignKeyField(
-        "ledger.Trader", related_name="accounts"
+        "ledger.Trader", related_name="accounts", on_delete=RESTRICT
     )
     trader_id: int
     network = fields.CharField(max_length=16)
@@ -85,7 +89,7 @@ class Credential(Model):
     id = fields.IntField(primary_key=True)
     record = fields.UUIDField(unique=True)
     account: fields.OneToOneRelation[Account] = fields.OneToOneField(
-        "ledger.Account", related_name="credential"
+        "ledger.Account", related_name="credential", on_delete=RESTRICT
     )
     account_id: int
     trader_id = fields.IntField()
@@ -102,11 +106,11 @@ class Strategy(Model):
 
     id = fields.IntField(primary_key=True)
     trader: fields.ForeignKeyRelation[Trader] = fields.ForeignKeyField(
-        "ledger.Trader", related_name="strategies"
+        "ledger.Trader", related_name="strategies", on_delete=RESTRICT
     )
     trader_id: int
     account: fields.ForeignKeyRelation[Account] = fields.ForeignKeyField(
-        "ledger.Account", related_name="strategies"
+        "ledger.Account", related_name="strategies", on_delete=RESTRICT
     )
     account_id: int
     name = fields.CharField(max_length=32)
@@ -136,7 +140,7 @@ class Signal(Model):
 
     id = fields.UUIDField(primary_key=True)
     strategy: fields.ForeignKeyRelation[Strategy] = fields.ForeignKeyField(
-        "ledger.Strategy", related_name="signals"
+        "ledger.Strategy", related_name="signals", on_delete=RESTRICT
     )
     strategy_id: int
     account_id = fields.IntField()
@@ -156,7 +160,7 @@ class Signal(Model):
 
     class Meta:
         table = "signal"
-        indexes = (("strategy_id", "body_hash", "received_at"),)
+        indexes = (("strategy_id", "body_hash", "received_at"), ("strategy_id", "state"))
 
 
 class Intent(Model):
@@ -169,7 +173,7 @@ class Intent(Model):
 
     id = fields.IntField(primary_key=True)
     account: fields.ForeignKeyRelation[Account] = fields.ForeignKeyField(
-        "ledger.Account", related_name="intents"
+        "ledger.Account", related_name="intents", on_delete=RESTRICT
     )
     account_id: int
     partition = fields.IntField()
@@ -200,7 +204,7 @@ class Order(Model):
 
     id = fields.IntField(primary_key=True)
     account: fields.ForeignKeyRelation[Account] = fields.ForeignKeyField(
-        "ledger.Account", related_name="orders"
+        "ledger.Account", related_name="orders", on_delete=RESTRICT
     )
     account_id: int
     partition = fields.IntField()
@@ -237,7 +241,7 @@ class Order(Model):
     class Meta:
         table = "order"
         unique_together = (("account_id", "client_id"),)
-        indexes = (("account_id", "state"),)
+        indexes = (("account_id", "state"), ("signal_id",), ("intent_id",))
 
 
 class OrderTransition(Model):
@@ -245,7 +249,7 @@ class OrderTransition(Model):
 
     id = fields.IntField(primary_key=True)
     order: fields.ForeignKeyRelation[Order] = fields.ForeignKeyField(
-        "ledger.Order", related_name="transitions"
+        "ledger.Order", related_name="transitions", on_delete=RESTRICT
     )
     order_id: int
     from_state = fields.CharField(max_length=20)
@@ -256,6 +260,7 @@ class OrderTransition(Model):
 
     class Meta:
         table = "order_transition"
+        indexes = (("order_id",),)
 
 
 class Position(Model):
@@ -266,7 +271,7 @@ class Position(Model):
 
     id = fields.IntField(primary_key=True)
     account: fields.ForeignKeyRelation[Account] = fields.ForeignKeyField(
-        "ledger.Account", related_name="positions"
+        "ledger.Account", related_name="positions", on_delete=RESTRICT
     )
     account_id: int
     partition = fields.IntField()
@@ -291,7 +296,7 @@ class Position(Model):
 
     class Meta:
         table = "position"
-        indexes = (("account_id", "state"),)
+        indexes = (("account_id", "state"), ("signal_id",))
 
 
 class Protection(Model):
@@ -301,7 +306,7 @@ class Protection(Model):
 
     id = fields.IntField(primary_key=True)
     position: fields.OneToOneRelation[Position] = fields.OneToOneField(
-        "ledger.Position", related_name="protection"
+        "ledger.Position", related_name="protection", on_delete=RESTRICT
     )
     position_id: int
     take_profit = money_or_none()
@@ -320,7 +325,7 @@ class Fill(Model):
     id = fields.IntField(primary_key=True)
     fill_uuid = fields.UUIDField(unique=True)
     account: fields.ForeignKeyRelation[Account] = fields.ForeignKeyField(
-        "ledger.Account", related_name="fills"
+        "ledger.Account", related_name="fills", on_delete=RESTRICT
     )
     account_id: int
     order_id = fields.IntField(null=True)
@@ -338,7 +343,7 @@ class Fill(Model):
 
     class Meta:
         table = "fill"
-        indexes = (("account_id", "height"),)
+        indexes = (("account_id", "height"), ("position_id",))
 
 
 class OutgoingMessage(Model):
@@ -347,9 +352,10 @@ class OutgoingMessage(Model):
 
     `kind` names an event of core/events.py and `payload` holds its fields; bot/notifier renders it
     at sending time. A `card` message of a signal is edited in place; all others are new messages,
-    in reply to the card where `signal_id` is set. It is due while `revision` > `sent_revision` and
-    `state` is live (live, dead): each change of a card raises `revision`, so that an edit which
-    becomes due while another is on its way is not lost.
+    in reply to the card where `signal_id` is set. state: live (there is something to send), sent,
+    dead. Each change of a card raises `revision`; an edit that becomes due while another is on its
+    way keeps it live, as `revision` > `sent_revision` then. `changed_at`: when there last was
+    something new to send.
     """
 
     id = fields.IntField(primary_key=True)
@@ -365,6 +371,7 @@ class OutgoingMessage(Model):
     not_before = fields.DatetimeField(null=True)
     telegram_message_id = fields.BigIntField(null=True)
     created_at = fields.DatetimeField()
+    changed_at = fields.DatetimeField()
     sent_at = fields.DatetimeField(null=True)
 
     class Meta:
@@ -398,3 +405,10 @@ class Conversation(Model):
 
     class Meta:
         table = "conversation"
+
+
+# A docstring is for readers: as a comment on the table it would be part of the migrations, and a
+# semicolon in it would cut their SQL in two.
+for _row in Model.__subclasses__():
+    if _row.__module__ == __name__:
+        _row._meta.table_description = ""

@@ -20,7 +20,7 @@ from core.ledger.models import Account, Fill, Intent, Order, Position
 from core.trading import states
 from core.trading.books import Book, book_fill
 from core.trading.parts import Parts
-from core.trading.plan import Level, level_price
+from core.trading.plan import level_from_json, level_price
 
 _FORCED = {
     "LIQUIDATED": "liquidated",
@@ -237,10 +237,10 @@ class Bookkeeper:
         long = position.side == "LONG"
         entry = position.entry_price
         take_profit = level_price(
-            Level.from_json(plan.get("take_profit")), long=long, above=True, entry=entry, tick=tick
+            level_from_json(plan.get("take_profit")), long=long, above=True, entry=entry, tick=tick
         )
         stop_loss = level_price(
-            Level.from_json(plan.get("stop_loss")), long=long, above=False, entry=entry, tick=tick
+            level_from_json(plan.get("stop_loss")), long=long, above=False, entry=entry, tick=tick
         )
         if take_profit is not None or stop_loss is not None:
             await positions.set_plan(position.id, take_profit, stop_loss, "bot")

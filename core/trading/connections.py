@@ -54,9 +54,9 @@ class AccountDesk:
         key = SigningKey.generate(self._office.random)
         funds = self._office.settings.paper_funds_usd
         try:
-            await fund(venue.network, key.address, 0, funds)
+            await fund(venue.network, key.address, 0, Decimal(funds))
             await self._wait_for_credit(venue, key.address)
-            account = await self._store(trader, venue, key)
+            account = await self._store_account(trader, venue, key)
         except FaucetError as error:
             raise DeskError(
                 "faucet_refused", f"The paper faucet gave no money: {error}. Nothing was made."
@@ -104,7 +104,7 @@ class AccountDesk:
                 "preview_gone", "I no longer have this phrase. Please send it once more."
             )
         await self._check_free(preview.network, preview.key.address)
-        account = await self._store(trader, self._venue(preview.network), preview.key)
+        account = await self._store_account(trader, self._venue(preview.network), preview.key)
         del self._previews[token]
         return await self.view(account)
 
@@ -180,7 +180,7 @@ class AccountDesk:
             "The paper network did not show the money in time. Nothing was stored; try again.",
         )
 
-    async def _store(self, trader: TraderView, venue: Venue, key: SigningKey) -> Account:
+    async def _store_account(self, trader: TraderView, venue: Venue, key: SigningKey) -> Account:
         """Seals the key and stores account and credential together, then opens the lane."""
         now = self._office.clock.now()
         record = self._office.random.uuid4()

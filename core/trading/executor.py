@@ -19,7 +19,7 @@ from core.ledger.models import Account, Intent, Order, Position
 from core.trading import states
 from core.trading.decision import Decision, Held, Limits, Refusal, Wish, decide
 from core.trading.parts import Parts
-from core.trading.plan import Level, level_price, side_fault
+from core.trading.plan import level_from_json, level_price, side_fault
 
 UNREACHABLE = (
     "node_unreachable",
@@ -90,7 +90,7 @@ class Executor:
             signal_id=intent.signal_id,
             position_id=position.id if position and decision.kind != "open" else None,
             purpose=intent.payload.get("purpose") or decision.kind,
-            order_uuid=signed.order_uuid,
+            order_uuid=UUID(signed.order_uuid),
             client_id=draft.client_id,
             order_flags=0,
             clob_pair_id=market.clob_pair_id,
@@ -266,10 +266,10 @@ def _check_plan(intent: Intent, decision: Decision, market: Market) -> None:
         long=long,
         price=price,
         take_profit=level_price(
-            Level.from_json(plan.get("take_profit")), long=long, above=True, entry=price, tick=tick
+            level_from_json(plan.get("take_profit")), long=long, above=True, entry=price, tick=tick
         ),
         stop_loss=level_price(
-            Level.from_json(plan.get("stop_loss")), long=long, above=False, entry=price, tick=tick
+            level_from_json(plan.get("stop_loss")), long=long, above=False, entry=price, tick=tick
         ),
     )
     if fault is not None:

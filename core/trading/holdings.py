@@ -15,6 +15,7 @@ from core.trading.venue import FRESH_S, Venue, slippage_percent
 from core.trading.views import (
     AccountView,
     DeskError,
+    IntentView,
     NetworkView,
     OrderView,
     PositionView,
@@ -45,12 +46,12 @@ class PositionDesk:
             else await positions.open_of(list(owned))
         )
         plans = await positions.protections([row.id for row in found])
-        return [self._view(row, owned[row.account_id], plans.get(row.id)) for row in found]
+        return [self._position_view(row, owned[row.account_id], plans.get(row.id)) for row in found]
 
     async def position(self, trader: TraderView, position_id: int) -> PositionView:
         """Code: unknown_position."""
-        row, account = await self._own(trader, position_id)
-        return self._view(row, account, await positions.protection(row.id))
+        row, account = await self._own_position(trader, position_id)
+        return await self._whole_view(row, account)
 
     async def position_by_id(self, position_id: int) -> PositionView:
         """For the notifier, which renders outbox rows for their owner."""
@@ -58,13 +59,13 @@ class PositionDesk:
         if row is None:
             raise DeskError("unknown_position", "This position does not exist.")
         account = await accounts.get(row.account_id)
-        return self._view(row, account, await positions.protection(row.id))
+        return await self._whole_view(row, account)
 
     async def close_position(
         self, trader: TraderView, position_id: int, version: int, fraction: Decimal, key: str
     ) -> None:
         """Asks for a reduce-only close at market of a fraction; the outcome follows as events."""
-        row, account = await self._own(trader, position_id)
+        row, account = await self._own_position(trader, position_id)
         if row.state != "open":
             raise DeskError("position_closed", f"This {row.ticker} position is closed already.")
         if row.version != version:
@@ -113,7 +114,7 @@ class PositionDesk:
         stop_loss: Decimal | None,
     ) -> PositionView:
         """Sets or (None) removes the prices of the plan."""
-        row, account = await self._own(trader, position_id)
+        row, account = await self._own_position(trader, position_id)
         if row.state != "open":
             raise DeskError("position_closed", f"This {row.ticker} position is closed already.")
         if row.version != version:
@@ -172,17 +173,34 @@ class PositionDesk:
             reason_text=row.reason_text,
             duplicates=row.duplicates,
             orders=tuple(view_of_order(order) for order in made),
-            position=(
-                self._view(held, account, await positions.protection(held.id)) if held else None
-            ),
+            position=await self._whole_view(held, account) if held else None,
         )
 
-    async def order_by_id(self, order_id: int) -> OrderView:
-        """For the notifier."""
+    async def order(self, order_id: int) -> OrderView:
+        """For the notifier. Code: unknown_order."""
         row = await orders.get(order_id)
         if row is None:
             raise DeskError("unknown_order", "This order does not exist.")
         return view_of_order(row)
+
+    async def intent(self, intent_id: int) -> IntentView:
+        """For the notifier. Code: unknown_intent."""
+        row = await intents.get(intent_id)
+        if row is None:
+            raise DeskError("unknown_intent", "This request does not exist.")
+        account = await accounts.get(row.account_id)
+        return IntentView(
+            id=row.id,
+            trader_id=account.trader_id,
+            network=account.network,  # type: ignore[arg-type]
+            source=row.source,
+            kind=row.kind,
+            ticker=str(row.payload.get("ticker") or row.payload.get("symbol") or ""),
+            position_id=row.position_id,
+            state=row.state,
+            code=row.reason_code,
+            text=row.reason_text,
+        )
 
     # the house
 
@@ -218,7 +236,7 @@ class PositionDesk:
 
     # inside
 
-    async def _own(self, trader: TraderView, position_id: int) -> tuple[Position, Account]:
+    async def _own_position(self, trader: TraderView, position_id: int) -> tuple[Position, Account]:
         row = await positions.get(position_id)
         account = await accounts.get(row.account_id) if row is not None else None
         if row is None or account is None or account.trader_id != trader.id:
@@ -229,7 +247,12 @@ class PositionDesk:
         venue = self._office.venues.get(account.network)  # type: ignore[call-overload]
         return venue.stream.markets.get(ticker) if venue is not None else None
 
-    def _view(self, row: Position, account: Account, plan: Protection | None) -> PositionView:
+    async def _whole_view(self, row: Position, account: Account) -> PositionView:
+        return self._position_view(row, account, await positions.protection(row.id))
+
+    def _position_view(
+        self, row: Position, account: Account, plan: Protection | None
+    ) -> PositionView:
         market = self._market(account, row.ticker)
         mark = market.oracle_price if market is not None else None
         unrealized = None

@@ -11,14 +11,16 @@ from uuid import UUID
 from core.events import AlertUnreadable, SignalRefused
 from core.ledger import accounts, intents, orders, outbox, signals, strategies
 from core.ledger.models import Intent, Order, Signal, Strategy
+from core.signals.faults import AlertFault
 from core.signals.flood import FaultGroups
-from core.signals.grammar import Alert, Level, parse_alert, secret_of
+from core.signals.grammar import Alert, parse_alert, secret_of
 from core.signals.identity import body_hash, dedupe_window, secret_matches
 from core.signals.masking import mask_body
-from core.signals.reading import AlertFault, read_object
+from core.signals.reading import read_object
 from core.signals.template import alert_template, filled
 from core.trading.desk import LedgerUnavailable
 from core.trading.office import Office
+from core.trading.plan import level_json
 from core.trading.views import AlertAnswer, DeskError, TraderView
 
 NOT_FOUND = AlertAnswer(404, {"success": False, "error": "not_found"})
@@ -58,7 +60,7 @@ class AlertDesk:
         try:
             alert = parse_alert(obj, received_at)
         except AlertFault as fault:
-            await self._tell_fault(strategy, fault)
+            await self._tell_fault(strategy, fault, proved=True)
             return AlertAnswer(422, {"success": False, "error": fault.code, "text": fault.text})
         return await self._take(
             strategy, alert, raw, mask_body(raw, given), received_at, outside=True
@@ -79,12 +81,13 @@ class AlertDesk:
                 "prices_stale", "dYdX's markets cannot be read at the moment. Try again shortly."
             )
         now = self._office.clock.now()
+        secret = self._office.random.token_urlsafe(16)
         raw = filled(
-            alert_template("-"), ticker=ticker, action="buy", id=f"test-{key}"[:64], time=now
+            alert_template(secret), ticker=ticker, action="buy", id=f"test-{key}"[:64], time=now
         ).encode()
         obj = read_object(raw) | {"size": market.step_size}
         return await self._take(
-            strategy, parse_alert(obj, now), raw, raw.decode(), now, outside=False
+            strategy, parse_alert(obj, now), raw, mask_body(raw, secret), now, outside=False
         )
 
     async def tell_grouped_faults(self) -> None:
@@ -98,10 +101,12 @@ class AlertDesk:
         except ValueError:
             return None
 
-    async def _tell_fault(self, strategy: Strategy | None, fault: AlertFault) -> None:
+    async def _tell_fault(
+        self, strategy: Strategy | None, fault: AlertFault, *, proved: bool = False
+    ) -> None:
         if strategy is None:
             return
-        told = self._faults.add(strategy.id, fault)
+        told = self._faults.add(strategy.id, fault, proved=proved)
         if told is not None:
             await self._put_fault(strategy.id, told.fault, told.count)
 
@@ -138,7 +143,7 @@ class AlertDesk:
         outside: bool,
     ) -> AlertAnswer:
         try:
-            signal, intent = await self._store(
+            signal, intent = await self._store_alert(
                 strategy, alert, raw, masked, received_at, outside=outside
             )
         except Exception as error:
@@ -156,7 +161,7 @@ class AlertDesk:
         await asyncio.wait([lane.submit(intent)], timeout=max(left_s, 0.05))
         return await self._answer(await signals.get(signal.id) or signal, duplicate=False)
 
-    async def _store(
+    async def _store_alert(
         self,
         strategy: Strategy,
         alert: Alert,
@@ -259,14 +264,6 @@ def _secret_fault(given: str | None) -> AlertFault:
     )
 
 
-def _level(level: Level | None) -> dict[str, str] | None:
-    if level is None:
-        return None
-    if level.price is not None:
-        return {"price": str(level.price)}
-    return {"percent": str(level.percent)}
-
-
 def _text(value: Decimal | None) -> str | None:
     return None if value is None else format(value, "f")
 
@@ -277,8 +274,8 @@ def _parsed(alert: Alert) -> dict[str, Any]:
         "symbol": alert.symbol,
         "size": _text(alert.size),
         "size_usd": _text(alert.size_usd),
-        "take_profit": _level(alert.take_profit),
-        "stop_loss": _level(alert.stop_loss),
+        "take_profit": level_json(alert.take_profit),
+        "stop_loss": level_json(alert.stop_loss),
         "time": alert.time.isoformat() if alert.time else None,
         "id": alert.id,
     }
@@ -294,8 +291,8 @@ def _payload(strategy: Strategy, alert: Alert, received_at: dt.datetime) -> dict
         "stop_loss": strategy.stop_loss_percent,
     }
     plan = {
-        "take_profit": _level(alert.take_profit),
-        "stop_loss": _level(alert.stop_loss),
+        "take_profit": level_json(alert.take_profit),
+        "stop_loss": level_json(alert.stop_loss),
     }
     for name, default in percent.items():
         if plan[name] is None and default is not None:
@@ -307,6 +304,7 @@ def _payload(strategy: Strategy, alert: Alert, received_at: dt.datetime) -> dict
         "size_usd": _text(size_usd),
         "strategy_id": strategy.id,
         "plan": plan,
+        "hint": alert.hint,
         "slippage_bps": strategy.slippage_bps,
         "asked_at": (alert.time or received_at).isoformat(),
         "received_at": received_at.isoformat(),

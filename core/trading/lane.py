@@ -190,7 +190,8 @@ class Lane:
     async def _refuse(self, intent: Intent, refusal: Refusal) -> None:
         """Ends an intent that is not carried out."""
         state = "missed" if isinstance(refusal, Missed) else "refused"
-        reason = (refusal.code, refusal.text)
+        hint = intent.payload.get("hint") if state == "missed" else None
+        reason = (refusal.code, f"{refusal.text} {hint}" if hint else refusal.text)
         now = self._parts.clock.now()
         log.info("intent not carried out", intent=intent.id, state=state, code=refusal.code)
         async with self._parts.ledger.executing():
@@ -245,7 +246,7 @@ class Lane:
         return working
 
     async def _prove(self, working: Working) -> None:
-        """Waits for the proof of what became of an order, then settles it; tries until it has it."""
+        """Waits for the proof of what became of an order, then settles it."""
         while True:
             if await self._proved(working):
                 break

@@ -6,7 +6,7 @@ import datetime as dt
 import hashlib
 
 from core.events import AccessAnswered, AccessAsked
-from core.ledger import outbox, traders
+from core.ledger import facts, outbox, traders
 from core.ledger.models import Trader
 from core.trading.office import Office
 from core.trading.views import DeskError, TraderView
@@ -52,9 +52,14 @@ class PeopleDesk:
     async def trader(self, trader_id: int) -> TraderView:
         return view_of_trader(await traders.get(trader_id))
 
-    async def mark_unreachable(self, trader_id: int) -> None:
-        """Telegram does not deliver to this trader any more."""
-        await traders.set_reachable(trader_id, False)
+    async def set_reachable(self, trader_id: int, reachable: bool) -> None:
+        """Whether Telegram delivers to this trader: not once he blocked the bot."""
+        await traders.set_reachable(trader_id, reachable)
+
+    async def note_bot_name(self, name: str) -> None:
+        """Remembers the bot's name at Telegram, for links that are made without asking it."""
+        async with self._office.ledger.executing():
+            await facts.remember(facts.BOT_NAME, name)
 
     async def needs_admin(self) -> bool:
         """True while nobody is admin, neither by setting nor in the ledger."""

@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from typing import Any, Literal
+
+from core.signals.grammar import Level
 
 Breach = Literal["take_profit", "stop_loss"]
 
 
-@dataclass(frozen=True)
-class Level:
-    """A distance in percent from the entry, or a price; exactly one is set."""
+def level_json(level: Level | None) -> dict[str, str] | None:
+    """A level as the ledger keeps it."""
+    if level is None:
+        return None
+    if level.price is not None:
+        return {"price": format(level.price, "f")}
+    assert level.percent is not None
+    return {"percent": format(level.percent, "f")}
 
-    price: Decimal | None = None
-    percent: Decimal | None = None
 
-    def as_json(self) -> dict[str, str]:
-        if self.price is not None:
-            return {"price": str(self.price)}
-        return {"percent": str(self.percent)}
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any] | None) -> Level | None:
-        if not value:
-            return None
-        if "price" in value:
-            return cls(price=Decimal(value["price"]))
-        return cls(percent=Decimal(value["percent"]))
+def level_from_json(value: dict[str, Any] | None) -> Level | None:
+    """A level as it was before the ledger kept it."""
+    if not value:
+        return None
+    if "price" in value:
+        return Level(price=Decimal(value["price"]), percent=None)
+    return Level(price=None, percent=Decimal(value["percent"]))
 
 
 def level_price(

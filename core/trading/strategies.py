@@ -63,22 +63,22 @@ class StrategyDesk(AccountDesk):
 
     async def rotate_secret(self, trader: TraderView, strategy_id: int) -> NewSecret:
         """A new secret; the old one stops working at once."""
-        row = await self._own(trader, strategy_id)
+        row = await self._own_strategy(trader, strategy_id)
         secret = self._office.random.token_urlsafe(SECRET_BYTES)
         await self._change(row, secret_hash=secret_hash(secret))
         return await self._with_secret(row, secret)
 
     async def strategies(self, trader: TraderView) -> list[StrategyView]:
-        return [await self._view(row) for row in await strategies.of_trader(trader.id)]
+        return [await self._strategy_view(row) for row in await strategies.of_trader(trader.id)]
 
     async def strategy(self, trader: TraderView, strategy_id: int) -> StrategyView:
-        return await self._view(await self._own(trader, strategy_id))
+        return await self._strategy_view(await self._own_strategy(trader, strategy_id))
 
     async def change_strategy(
         self, trader: TraderView, strategy_id: int, change: StrategyChange
     ) -> StrategyView:
         """Codes: unknown_strategy, value_invalid, symbol_unknown, name_taken, name_invalid."""
-        row = await self._own(trader, strategy_id)
+        row = await self._own_strategy(trader, strategy_id)
         values = {
             item.name: getattr(change, item.name)
             for item in fields(change)
@@ -96,13 +96,13 @@ class StrategyDesk(AccountDesk):
     async def pause_strategy(
         self, trader: TraderView, strategy_id: int, paused: bool
     ) -> StrategyView:
-        row = await self._own(trader, strategy_id)
+        row = await self._own_strategy(trader, strategy_id)
         await self._change(row, state="paused" if paused else "active")
         return await self.strategy(trader, strategy_id)
 
     async def delete_strategy(self, trader: TraderView, strategy_id: int) -> None:
         """Its webhook is unknown from now on; positions it opened stay watched."""
-        row = await self._own(trader, strategy_id)
+        row = await self._own_strategy(trader, strategy_id)
         await self._change(row, state="deleted")
 
     async def _check_values(
@@ -145,7 +145,7 @@ class StrategyDesk(AccountDesk):
         if name in {row.name for row in await strategies.of_trader(trader.id)}:
             raise DeskError("name_taken", f"You have a strategy named {name} already.")
 
-    async def _own(self, trader: TraderView, strategy_id: int) -> Strategy:
+    async def _own_strategy(self, trader: TraderView, strategy_id: int) -> Strategy:
         row = await strategies.get(strategy_id)
         if row is None or row.trader_id != trader.id or row.state == "deleted":
             raise DeskError("unknown_strategy", "This strategy does not exist any more.")
@@ -157,9 +157,9 @@ class StrategyDesk(AccountDesk):
         await self._office.strategy_book.load()
 
     async def _with_secret(self, row: Strategy, secret: str) -> NewSecret:
-        return NewSecret(await self._view(row), secret, alert_template(secret))
+        return NewSecret(await self._strategy_view(row), secret, alert_template(secret))
 
-    async def _view(self, row: Strategy) -> StrategyView:
+    async def _strategy_view(self, row: Strategy) -> StrategyView:
         account = await accounts.get(row.account_id)
         base = self._office.settings.public_url.rstrip("/")
         return StrategyView(

@@ -69,7 +69,7 @@ fills = st.lists(st.tuples(st.sampled_from(list(Side)), amounts, prices, fees), 
 def test_pnl_plus_what_is_held_equals_the_cash_flow(
     sequence: list[tuple[Side, Decimal, Decimal, Decimal]],
 ) -> None:
-    """Whatever the order of fills: cash paid and received, the position at its entry, and P&L agree."""
+    """Whatever the order of fills: the cash flow, what is held at its entry, and P&L agree."""
     book: Book | None = None
     cash = size = pnl = paid = Decimal(0)
     for side, amount, price, fee in sequence:

@@ -75,9 +75,7 @@ def test_the_action_means_what_the_position_makes_of_it(
 
 
 def test_a_size_in_dollars_is_taken_at_the_oracle_price() -> None:
-    decision = decide(
-        wish("buy", None, size_usd=D(1500)), None, market(), D(3000), LIMITS, NOW
-    )
+    decision = decide(wish("buy", None, size_usd=D(1500)), None, market(), D(3000), LIMITS, NOW)
     assert decision.size == D("0.5")
 
 

@@ -6,7 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from core.trading.plan import Level, breach, level_price, side_fault
+from core.signals.grammar import Level
+from core.trading.plan import breach, level_from_json, level_json, level_price, side_fault
 
 D = Decimal
 
@@ -24,20 +25,20 @@ def test_a_percent_level_lies_on_its_own_side_of_the_entry(
     long: bool, above: bool, percent: str, expected: str
 ) -> None:
     price = level_price(
-        Level(percent=D(percent)), long=long, above=above, entry=D(100), tick=D("0.1")
+        Level(None, D(percent)), long=long, above=above, entry=D(100), tick=D("0.1")
     )
     assert price == D(expected)
 
 
 def test_a_level_is_a_whole_number_of_ticks() -> None:
     price = level_price(
-        Level(percent=D("3.33")), long=True, above=True, entry=D("64212"), tick=D("5")
+        Level(None, D("3.33")), long=True, above=True, entry=D("64212"), tick=D("5")
     )
     assert price == D(66350)
 
 
 def test_a_given_price_is_taken_as_it_is() -> None:
-    level = Level(price=D("66000"))
+    level = Level(D("66000"), None)
     assert level_price(level, long=False, above=True, entry=D(1), tick=D(1)) == D(66000)
 
 
@@ -89,6 +90,5 @@ def test_a_plan_that_would_close_at_once_is_found(
 
 
 def test_a_level_survives_the_ledger() -> None:
-    for level in (Level(price=D("1.5")), Level(percent=D("2"))):
-        assert Level.from_json(dict(level.as_json())) == level
-    assert Level.from_json(None) is None
+    for level in (Level(D("1.5"), None), Level(None, D("2")), None):
+        assert level_from_json(level_json(level)) == level

@@ -1,0 +1,190 @@
+// The alert composer: finds what the bot handed out, fills placeholders as TradingView does, sends.
+
+import { post } from "./api.js";
+import { byId, make } from "./dom.js";
+
+const HOOK = /https?:\/\/[^\s"'<>]+\/api\/webhooks\/signal\/[^\s"'<>]+/;
+const KEPT = "perpgram-alert";
+
+// What a message of the bot offers: code blocks, links and copy buttons.
+function offered(message) {
+  const pieces = message.entities
+    .filter((entity) => ["code", "pre", "url", "text_link"].includes(entity.type))
+    .map((entity) => entity.url || message.text.slice(entity.offset, entity.offset + entity.length));
+  for (const row of message.buttons) {
+    for (const one of row) if (one.copy_text) pieces.push(one.copy_text);
+  }
+  return [...pieces, message.text];
+}
+
+export function findTemplate(messages) {
+  let url = null;
+  let body = null;
+  for (const message of [...messages].reverse()) {
+    if (message.sender !== "bot") continue;
+    for (const piece of offered(message)) {
+      const trimmed = piece.trim();
+      url ??= trimmed.match(HOOK)?.[0] ?? null;
+      if (body === null && trimmed.startsWith("{") && trimmed.endsWith("}") && /"secret"/.test(trimmed)) {
+        body = trimmed;
+      }
+    }
+    if (url && body) break;
+  }
+  return { url, body };
+}
+
+function orderOf(action) {
+  return action === "close" ? "sell" : action;
+}
+
+export function fillPlaceholders(template, { ticker, price, action, orderId, now }) {
+  const isClosing = action === "close";
+  const closes = /\{\{\s*strategy\.order\.action\s*\}\}/.test(template) ? action : orderOf(action);
+  const values = {
+    ticker,
+    exchange: "DYDX",
+    close: price,
+    open: price,
+    high: price,
+    low: price,
+    volume: "1",
+    interval: "5",
+    time: new Date(Math.floor(now.getTime() / 300000) * 300000).toISOString().replace(".000Z", "Z"),
+    timenow: now.toISOString().replace(/\.\d+Z$/, "Z"),
+    "strategy.order.action": closes,
+    "strategy.order.id": orderId,
+    "strategy.order.contracts": "1",
+    "strategy.order.price": price,
+    "strategy.order.comment": orderId,
+    "strategy.order.alert_message": "",
+    "strategy.market_position": isClosing ? "flat" : action === "buy" ? "long" : "short",
+    "strategy.market_position_size": isClosing ? "0" : "1",
+    "strategy.position_size": isClosing ? "0" : action === "buy" ? "1" : "-1",
+    "strategy.prev_market_position": isClosing ? "long" : "flat",
+    "strategy.prev_market_position_size": isClosing ? "1" : "0",
+  };
+  return template.replace(/\{\{\s*([\w.]+)\s*\}\}/g, (whole, name) => values[name] ?? whole);
+}
+
+export class Composer {
+  constructor(market) {
+    this.market = market;
+    this.action = "buy";
+    this.count = 1;
+    this.lastBody = null;
+    this.offeredBefore = "";
+    this.restore();
+    this.wire();
+  }
+
+  // A new template replaces what is written; the one already taken does not, even if edited since.
+  take(messages) {
+    const { url, body } = findTemplate(messages);
+    const offer = JSON.stringify([url, body]);
+    if ((!url && !body) || offer === this.offeredBefore) return;
+    const before = JSON.parse(this.offeredBefore || "[null,null]");
+    this.offeredBefore = offer;
+    if (url && url !== before[0]) byId("alert-url").value = url;
+    if (body && body !== before[1]) byId("alert-body").value = body;
+    byId("alert-hint").hidden = Boolean(byId("alert-url").value && byId("alert-body").value);
+    this.keep();
+    this.preview();
+  }
+
+  restore() {
+    try {
+      const kept = JSON.parse(sessionStorage.getItem(KEPT) || "{}");
+      byId("alert-url").value = kept.url || "";
+      byId("alert-body").value = kept.body || "";
+      this.offeredBefore = kept.offered || "";
+    } catch {
+      sessionStorage.removeItem(KEPT);
+    }
+    byId("alert-hint").hidden = Boolean(byId("alert-url").value && byId("alert-body").value);
+  }
+
+  keep() {
+    const kept = {
+      url: byId("alert-url").value,
+      body: byId("alert-body").value,
+      offered: this.offeredBefore,
+    };
+    sessionStorage.setItem(KEPT, JSON.stringify(kept));
+  }
+
+  filled() {
+    const { ticker, price } = this.market();
+    return fillPlaceholders(byId("alert-body").value, {
+      ticker,
+      price,
+      action: this.action,
+      orderId: byId("alert-id").value.trim() || "trend-1",
+      now: new Date(),
+    });
+  }
+
+  preview() {
+    byId("alert-preview").textContent = this.filled() || "–";
+    byId("alert-send").textContent = `Send ${this.action.toUpperCase()} ${this.market().ticker}`;
+  }
+
+  wire() {
+    for (const choice of byId("action").children) {
+      choice.addEventListener("click", () => {
+        this.action = choice.dataset.value;
+        for (const one of byId("action").children) {
+          one.setAttribute("aria-checked", String(one === choice));
+        }
+        this.preview();
+      });
+    }
+    for (const id of ["alert-url", "alert-body", "alert-id"]) {
+      byId(id).addEventListener("input", () => {
+        this.keep();
+        this.preview();
+      });
+    }
+    document.querySelector(".preview").addEventListener("toggle", () => this.preview());
+    byId("alert-send").addEventListener("click", () => this.send(this.filled()));
+    byId("alert-again").addEventListener("click", () => this.send(this.lastBody));
+    this.preview();
+  }
+
+  async send(body) {
+    const url = byId("alert-url").value.trim();
+    if (!url || !body.trim()) {
+      this.answer("–", "There is no address or no message yet: make a strategy in the chat first.", false);
+      return;
+    }
+    this.lastBody = body;
+    byId("alert-send").disabled = true;
+    const before = performance.now();
+    try {
+      const answer = await post("/sim/world/alert", { url, body });
+      const took = Math.round(performance.now() - before);
+      this.answer(answer.status, pretty(answer.body), answer.status < 300, `${took} ms`);
+    } catch (problem) {
+      this.answer("–", problem.message, false);
+    }
+    byId("alert-send").disabled = false;
+    byId("alert-again").disabled = false;
+  }
+
+  answer(status, text, isGood, note = "") {
+    const box = byId("alert-answer");
+    box.hidden = false;
+    box.classList.toggle("no", !isGood);
+    const head = make("div", "answer-head", make("b", "", String(status)), make("span", "", isGood ? "answered" : "not taken"), make("span", "", note));
+    box.replaceChildren(head, make("pre", "", text || "(empty)"));
+    box.scrollIntoView({ block: "nearest", behavior: "smooth" });
+  }
+}
+
+function pretty(text) {
+  try {
+    return JSON.stringify(JSON.parse(text), null, 2);
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,378 @@
+"""Updates from Telegram, by long polling or webhook, on one way: number and kind are stored, then
+the update is worked in a tracked task, in order per chat. Its content is never stored or logged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import hmac
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, Protocol
+
+import structlog
+from aiogram import Bot, Dispatcher
+from aiogram.exceptions import (
+    TelegramAPIError,
+    TelegramConflictError,
+    TelegramNetworkError,
+    TelegramNotFound,
+    TelegramRetryAfter,
+    TelegramUnauthorizedError,
+)
+from aiogram.methods import TelegramMethod
+from aiogram.types import Update
+from aiohttp import web
+from pydantic import ValidationError
+
+from core.clock import Clock
+from handlers.chat.dispatcher import ALLOWED_UPDATES
+from handlers.chat.errors import place_of
+
+log = structlog.get_logger(__name__)
+
+POLL_S: Final = 25
+POLL_GRACE_S: Final = 10
+BATCH_GRACE_S: Final = 2.0
+DRAIN_S: Final = 10.0
+BACKOFF_S: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+REFUSED_PAUSE_S: Final = 30.0
+MAX_BODY_BYTES: Final = 1 << 20
+SECRET_HEADER: Final = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105
+KIND_CHARACTERS: Final = 32
+
+Problem = Literal["conflict", "unauthorized", "unreachable"]
+
+
+class GetRawUpdates(TelegramMethod[list[dict[str, Any]]]):
+    """getUpdates whose answer is not decoded into types, so that no update can stall the rest."""
+
+    __returning__ = list[dict[str, Any]]
+    __api_method__ = "getUpdates"
+
+    offset: int | None = None
+    limit: int | None = None
+    timeout: int | None = None
+    allowed_updates: list[str] | None = None
+
+
+class UpdateStore(Protocol):
+    """The rows of updates; `core.ledger.updates` is one. Never holds content."""
+
+    async def take(self, update_id: int, kind: str, now: dt.datetime) -> bool:
+        """Stores an update that came in; False when it was worked before."""
+
+    async def finish(self, update_id: int, state: str) -> None:
+        """state: done, failed."""
+
+
+@dataclass
+class TelegramHealth:
+    """How the connection to Telegram stands. Another poller and a refused token make the process
+    unready; Telegram out of reach does not, as trading goes on without it.
+
+    `on_problem` is called with each failed attempt, `on_update` with the fate of each update; the
+    process hangs its metrics there.
+    """
+
+    problem: Problem | None = None
+    on_problem: Callable[[Problem], None] = field(default=lambda problem: None)
+    on_update: Callable[[str], None] = field(default=lambda fate: None)
+
+    @property
+    def ready(self) -> bool:
+        return self.problem not in ("conflict", "unauthorized")
+
+
+_WORDS: Final[dict[Problem, str]] = {
+    "conflict": "another program takes this bot's updates: stop it, or give this one its own token",
+    "unauthorized": "Telegram refuses the bot's token: put a valid one into BOT_TOKEN and restart",
+    "unreachable": "Telegram is out of reach: trading goes on, messages wait",
+}
+
+
+class TelegramIntake:
+    """Takes updates and has them worked. One of `run_polling` or `handle_webhook` is used."""
+
+    def __init__(
+        self,
+        bot: Bot,
+        dispatcher: Dispatcher,
+        updates: UpdateStore,
+        clock: Clock,
+        health: TelegramHealth | None = None,
+    ) -> None:
+        self.health = health or TelegramHealth()
+        self._bot = bot
+        self._dispatcher = dispatcher
+        self._updates = updates
+        self._clock = clock
+        self._stopping = asyncio.Event()
+        self._chats: dict[int, asyncio.Task[None]] = {}
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+
+    # polling
+
+    async def run_polling(self) -> None:
+        """Polls until `close`; lives through everything that Telegram does."""
+        offset: int | None = None
+        failures = 0
+        while not self._stopping.is_set():
+            try:
+                batch = await self._or_stop(self._poll(offset))
+            except TelegramAPIError as error:
+                failures += 1
+                await self._pause(self._failed(error, failures))
+                await self._end_webhook(error)
+                continue
+            failures = 0
+            self._recovered()
+            if not batch:
+                continue
+            try:
+                offset = await self._take_batch(batch, offset)
+            except Exception as error:
+                log.error("updates could not be stored", error=type(error).__name__)
+                failures += 1
+                await self._pause(BACKOFF_S[min(failures, len(BACKOFF_S)) - 1])
+
+    async def _poll(self, offset: int | None) -> list[dict[str, Any]]:
+        method = GetRawUpdates(
+            offset=offset, timeout=POLL_S, limit=100, allowed_updates=list(ALLOWED_UPDATES)
+        )
+        return await self._bot(method, request_timeout=POLL_S + POLL_GRACE_S)
+
+    async def _take_batch(self, batch: list[dict[str, Any]], offset: int | None) -> int | None:
+        """Stores and starts a batch and returns the next offset. The next poll tells Telegram to
+        forget the batch, so its end is awaited for a moment: what a crash cut off comes again.
+        """
+        started: list[asyncio.Task[None]] = []
+        for raw in batch:
+            update_id = raw.get("update_id")
+            if not isinstance(update_id, int):
+                continue
+            task = await self.accept(raw)
+            if task is not None:
+                started.append(task)
+            offset = max(offset or 0, update_id + 1)
+        if started:
+            await asyncio.wait(started, timeout=BATCH_GRACE_S)
+        return offset
+
+    def _failed(self, error: TelegramAPIError, failures: int) -> float:
+        """Notes a failed poll and returns how long to wait."""
+        problem: Problem = "unreachable"
+        if isinstance(error, TelegramConflictError):
+            problem = "conflict"
+        elif isinstance(error, TelegramUnauthorizedError | TelegramNotFound):
+            problem = "unauthorized"
+        self.health.on_problem(problem)
+        if self.health.problem != problem:
+            self.health.problem = problem
+            log.error(_WORDS[problem]) if problem != "unreachable" else log.warning(_WORDS[problem])
+        if isinstance(error, TelegramRetryAfter):
+            return float(error.retry_after)
+        if problem == "unreachable":
+            return BACKOFF_S[min(failures, len(BACKOFF_S)) - 1]
+        return REFUSED_PAUSE_S if failures > 1 else BACKOFF_S[2]
+
+    def _recovered(self) -> None:
+        if self.health.problem is not None:
+            log.info("Telegram answers again", after=self.health.problem)
+            self.health.problem = None
+
+    async def _end_webhook(self, error: TelegramAPIError) -> None:
+        """A webhook that was set earlier stands in the way of polling."""
+        if isinstance(error, TelegramConflictError) and "webhook" in error.message:
+            try:
+                await self._bot.delete_webhook(drop_pending_updates=False)
+            except TelegramAPIError as failure:
+                log.warning("the webhook was not removed", error=type(failure).__name__)
+
+    async def _pause(self, seconds: float) -> None:
+        sleep = asyncio.ensure_future(self._clock.sleep(seconds))
+        stop = asyncio.ensure_future(self._stopping.wait())
+        await asyncio.wait({sleep, stop}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (sleep, stop):
+            task.cancel()
+        await asyncio.gather(sleep, stop, return_exceptions=True)
+
+    async def _or_stop(self, work: Any) -> list[dict[str, Any]]:
+        """The poll's answer, or nothing when the intake is stopped meanwhile."""
+        poll = asyncio.ensure_future(work)
+        stop = asyncio.ensure_future(self._stopping.wait())
+        await asyncio.wait({poll, stop}, return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        if not poll.done():
+            poll.cancel()
+        await asyncio.gather(poll, stop, return_exceptions=True)
+        if poll.cancelled():
+            return []
+        error = poll.exception()
+        if error is None:
+            answer = poll.result()
+            return answer if isinstance(answer, list) else []
+        if isinstance(error, TelegramAPIError):
+            raise error
+        # An answer that is no JSON, or no Bot API answer; its content is not logged.
+        raise TelegramNetworkError(GetRawUpdates(), type(error).__name__)
+
+    # webhook
+
+    async def set_webhook(self, url: str, secret: str) -> bool:
+        """Tells Telegram where to call; False (and noted in `health`) when it could not be told."""
+        try:
+            await self._bot.set_webhook(
+                url,
+                secret_token=secret,
+                allowed_updates=list(ALLOWED_UPDATES),
+                drop_pending_updates=False,
+            )
+        except TelegramAPIError as error:
+            self._failed(error, 1)
+            return False
+        self._recovered()
+        return True
+
+    async def keep_webhook(self, url: str, secret: str) -> None:
+        """Sets the webhook, trying until it is set or the intake is closed."""
+        failures = 0
+        while not self._stopping.is_set() and not await self.set_webhook(url, secret):
+            failures += 1
+            await self._pause(BACKOFF_S[min(failures, len(BACKOFF_S)) - 1])
+
+    def webhook_handler(self, secret: str) -> Callable[[web.Request], Any]:
+        """A handler for the route that Telegram calls."""
+        expected = secret.encode()
+
+        async def handle(request: web.Request) -> web.Response:
+            given = request.headers.get(SECRET_HEADER, "").encode("utf-8", "surrogateescape")
+            if not hmac.compare_digest(given, expected):
+                return web.Response(status=404)
+            if self._stopping.is_set():
+                return web.Response(status=503)
+            if (request.content_length or 0) > MAX_BODY_BYTES:
+                return web.Response(status=413)
+            try:
+                raw = json.loads(await request.read())
+            except ValueError:
+                return web.Response(status=400)
+            if not isinstance(raw, dict) or not isinstance(raw.get("update_id"), int):
+                return web.Response(status=400)
+            try:
+                await self.accept(raw)
+            except Exception as error:
+                log.error("an update could not be stored", error=type(error).__name__)
+                return web.Response(status=503)
+            return web.Response()
+
+        return handle
+
+    # both ways
+
+    async def accept(self, raw: dict[str, Any]) -> asyncio.Task[None] | None:
+        """Stores an update's number and kind and starts working it; None when it is known already.
+        Raises what the store raises; then nothing was started.
+        """
+        update_id = int(raw["update_id"])
+        if update_id in self._tasks:
+            return None
+        kind = kind_of(raw)
+        if not await self._updates.take(update_id, kind, self._clock.now()):
+            return None
+        chat_id = chat_id_of(raw, kind)
+        before = self._chats.get(chat_id) if chat_id is not None else None
+        task = asyncio.create_task(self._work(raw, update_id, kind, before))
+        self._tasks[update_id] = task
+        if chat_id is not None:
+            self._chats[chat_id] = task
+        task.add_done_callback(lambda done: self._forget(update_id, chat_id, done))
+        return task
+
+    def _forget(self, update_id: int, chat_id: int | None, task: asyncio.Task[None]) -> None:
+        self._tasks.pop(update_id, None)
+        if chat_id is not None and self._chats.get(chat_id) is task:
+            del self._chats[chat_id]
+
+    async def _work(
+        self,
+        raw: dict[str, Any],
+        update_id: int,
+        kind: str,
+        before: asyncio.Task[None] | None,
+    ) -> None:
+        if before is not None:
+            await asyncio.wait({before})
+        fate = "done" if kind in ALLOWED_UPDATES else "skipped"
+        if fate == "done":
+            fate = await self._feed(raw, update_id, kind)
+        self.health.on_update(fate)
+        try:
+            await self._updates.finish(update_id, "failed" if fate == "failed" else "done")
+        except Exception as error:
+            log.error("an update's end was not stored", error=type(error).__name__)
+
+    async def _feed(self, raw: dict[str, Any], update_id: int, kind: str) -> str:
+        """Decodes and hands over; whatever is wrong with one update stays with it."""
+        try:
+            update = Update.model_validate(raw, context={"bot": self._bot})
+        except ValidationError as error:
+            log.error(
+                "an update could not be decoded",
+                update_id=update_id,
+                kind=kind,
+                faults=error.error_count(),
+            )
+            return "failed"
+        try:
+            await self._dispatcher.feed_update(self._bot, update)
+        except Exception as error:
+            log.error(
+                "an update could not be worked",
+                update_id=update_id,
+                kind=kind,
+                error=type(error).__name__,
+                at=place_of(error),
+            )
+            return "failed"
+        return "done"
+
+    async def close(self, drain_s: float = DRAIN_S) -> bool:
+        """Stops taking updates and waits for those under way; False when some had to be cut off."""
+        self._stopping.set()
+        tasks = set(self._tasks.values())
+        if not tasks:
+            return True
+        _, late = await asyncio.wait(tasks, timeout=drain_s)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+        if late:
+            log.warning("updates were cut off at the end", count=len(late))
+        return not late
+
+
+def kind_of(raw: dict[str, Any]) -> str:
+    """What an update is, by its first field beside the number."""
+    for name in raw:
+        if name != "update_id":
+            return str(name)[:KIND_CHARACTERS]
+    return "empty"
+
+
+def chat_id_of(raw: dict[str, Any], kind: str) -> int | None:
+    """The chat whose order an update keeps: its own, or its sender's chat with the bot."""
+    content = raw.get(kind)
+    if not isinstance(content, dict):
+        return None
+    for place in (content.get("chat"), _inner(content, "message", "chat"), content.get("from")):
+        if isinstance(place, dict) and isinstance(place.get("id"), int):
+            return int(place["id"])
+    return None
+
+
+def _inner(content: dict[str, Any], first: str, second: str) -> Any:
+    inner = content.get(first)
+    return inner.get(second) if isinstance(inner, dict) else None

@@ -1,0 +1,117 @@
+"""SQLite: one connection, and write transactions that take the write lock when they begin.
+
+What the ORM's own client leaves open and this one closes: a deferred BEGIN that fails half-way when
+another process writes; a failed or cancelled BEGIN or COMMIT that keeps the connection's lock or
+leaves the transaction open for the next one to commit; scripts that commit silently.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from tortoise.backends.base.client import NestedTransactionContext, TransactionContext
+from tortoise.backends.sqlite.client import (
+    SqliteClient,
+    SqliteTransactionContext,
+    SqliteTransactionWrapper,
+)
+from tortoise.connection import get_connections
+from tortoise.exceptions import OperationalError
+
+from core.ledger.engines.owner import Owner
+from core.ledger.tasks import settle
+
+
+class LedgerSqliteClient(SqliteClient):
+    """The root connection."""
+
+    def _in_transaction(self) -> TransactionContext:
+        return _Transaction(_TransactionClient(self), self._lock)
+
+
+class _TransactionClient(SqliteTransactionWrapper):
+    """The connection inside a transaction; only its owner may use it."""
+
+    def __init__(self, connection: Any, owner: Owner | None = None) -> None:
+        super().__init__(connection)
+        self.owner = owner
+
+    def _in_transaction(self) -> TransactionContext:
+        return NestedTransactionContext(_TransactionClient(self, self.owner))
+
+    def acquire_connection(self) -> Any:
+        assert self.owner is not None
+        self.owner.check()
+        return super().acquire_connection()
+
+    async def begin(self) -> None:
+        try:
+            await self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            raise OperationalError(error) from error
+
+    async def execute_script(self, query: str) -> None:
+        """Statement by statement: the driver's own script call would commit the transaction."""
+        for statement in statements(query):
+            await self.execute_query(statement)
+
+
+class _Transaction(SqliteTransactionContext):
+    """Holds the connection's lock from BEGIN IMMEDIATE to COMMIT or ROLLBACK, whatever happens."""
+
+    connection: _TransactionClient
+
+    async def __aenter__(self) -> _TransactionClient:
+        await self._trxlock.acquire()
+        try:
+            await self.ensure_connection()
+            try:
+                await self.connection.begin()
+            except BaseException:
+                # a BEGIN that was under way when the task was cancelled is undone here
+                await settle(self.connection._connection.rollback())
+                raise
+        except BaseException:
+            self._trxlock.release()
+            raise
+        self.connection.owner = Owner()
+        self.token = get_connections().set(self.connection_name, self.connection)
+        return self.connection
+
+    async def __aexit__(self, exc_type: Any, exc_val: Any, exc_tb: Any) -> None:
+        assert self.connection.owner is not None
+        self.connection.owner.end()
+        get_connections().reset(self.token)
+        try:
+            await settle(self._finish(commit=exc_type is None))
+        finally:
+            self._trxlock.release()
+
+    async def _finish(self, *, commit: bool) -> None:
+        raw = self.connection._connection
+        if not commit:
+            await raw.rollback()
+            return
+        try:
+            await raw.commit()
+        except sqlite3.Error as error:
+            await raw.rollback()
+            raise OperationalError(error) from error
+
+
+def statements(script: str) -> list[str]:
+    """The script's statements, split where SQLite itself sees an end."""
+    found, pending = [], ""
+    for piece in script.split(";"):
+        pending += piece + ";"
+        if sqlite3.complete_statement(pending):
+            if pending.strip(" \n\t;"):
+                found.append(pending.strip())
+            pending = ""
+    if pending.strip(" \n\t;"):
+        found.append(pending.strip())
+    return found
+
+
+client_class = LedgerSqliteClient
