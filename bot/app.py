@@ -1,7 +1,8 @@
-"""The process: builds the parts, starts them in order, stops them in order. Owns no rule of trading.
+"""The process: builds the parts, starts and stops them in order. Owns no rule of trading.
 
 Order of the start: settings, ledger, webhook (alerts are stored from here on), networks and
-reconciliation, chat. Neither a dead network nor an unreachable Telegram keeps alerts from being stored.
+reconciliation, chat. Neither a dead network nor an unreachable Telegram keeps alerts from being
+stored.
 """
 
 from __future__ import annotations
@@ -9,59 +10,70 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-import sys
 from collections.abc import AsyncIterator
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from aiohttp import web
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from core.dydx.stream import StreamEvent
 from prometheus_client import CollectorRegistry
 
+from bot.chat import ChatSide
 from bot.errors import StartRefused
-from bot.gauges import Gauges
+from bot.gauges import Gauges, MetricObserver
+from bot.jobs import schedule
 from bot.logs import set_up_logs
 from bot.networks import build_venue, start_venue
 from bot.paper import PaperChild
 from bot.readiness import DeskReadiness
-from bot.settings import Settings
-from core.clock import SystemClock, SystemRandom
+from bot.settings import Settings, SettingsError
+from core.clock import Clock, Random, SystemClock, SystemRandom
 from core.dydx import dependency
 from core.dydx.network import NetworkName
-from core.dydx.stream import StreamEvent
 from core.events import Bell
+from core.ledger import facts
 from core.ledger.database import Ledger, LedgerRefused, open_ledger
-from core.ledger.models import Meta
 from core.trading.lanes import Lanes
 from core.trading.live import LiveDesk
 from core.trading.office import DeskSettings, Office
 from core.trading.parts import Parts
 from core.trading.venue import Venue
-from core.vault import Vault, VaultRefused, forbid_core_dumps
+from core.vault import Vault, VaultRefused, find_master_keys, forbid_core_dumps
 from handlers.http.app import build_http
 from handlers.http.metrics import Metrics
+from handlers.http.serving import Listener, listen
 
 log = structlog.get_logger(__name__)
 
-DRAIN_S = 20.0
+
+@dataclass(frozen=True)
+class Process:
+    """The running parts, for those who look at them."""
+
+    ledger: Ledger
+    desk: LiveDesk
+    lanes: Lanes
+    venues: dict[NetworkName, Venue]
+    chat: ChatSide
+    http_port: int
 
 
 async def run(settings: Settings) -> None:
     """`perpgram run`: until SIGTERM or SIGINT. Raises StartRefused with one line."""
     set_up_logs(settings.log_level)
     forbid_core_dumps()
-    try:
-        dependency.check()
-    except dependency.DependencyFault as fault:
-        raise StartRefused(str(fault)) from None
-    settings.refuse_unready()
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    async with contextlib.AsyncExitStack() as stack:
-        process = await stack.enter_async_context(started(settings))
-        await _until(stopped, process.ledger)
+    try:
+        dependency.check()
+        settings.refuse_unready()
+        async with started(settings) as process:
+            await _until(stopped, process.ledger)
+    except (dependency.DependencyFault, SettingsError, LedgerRefused, VaultRefused) as fault:
+        raise StartRefused(str(fault)) from None
 
 
 async def _until(stopped: asyncio.Event, ledger: Ledger) -> None:
@@ -73,61 +85,147 @@ async def _until(stopped: asyncio.Event, ledger: Ledger) -> None:
         log.critical("the ledger's lock was lost; this process stops acting at once")
 
 
-class Process:
-    """The running parts, for those who look at them (tests, admin)."""
-
-    def __init__(self, ledger: Ledger, desk: LiveDesk, lanes: Lanes, http_port: int) -> None:
-        self.ledger = ledger
-        self.desk = desk
-        self.lanes = lanes
-        self.http_port = http_port
-
-
 @contextlib.asynccontextmanager
-async def started(settings: Settings) -> AsyncIterator[Process]:
-    """All parts, started; on leaving they are drained and stopped in the reverse order."""
-    clock, random = SystemClock(), SystemRandom()
+async def started(
+    settings: Settings, *, clock: Clock | None = None, random: Random | None = None
+) -> AsyncIterator[Process]:
+    """All parts, started; on leaving they are drained and stopped in the reverse order.
+
+    Raises LedgerRefused, VaultRefused or StartRefused, each with one line.
+    """
+    clock, random = clock or SystemClock(), random or SystemRandom()
     async with contextlib.AsyncExitStack() as stack:
         if settings.starts_paper:
-            child = PaperChild(settings.paper_state_path, settings.paper_environment())
+            child = PaperChild(settings.paper_environment())
             await child.start()
             stack.push_async_callback(child.close)
-        ledger = await _open_ledger(stack, settings, clock, random)
+        ledger = await stack.enter_async_context(
+            open_ledger(
+                settings.database_url.get_secret_value(),
+                clock=clock,
+                random=random,
+                copies_dir=settings.copies_path,
+                holder=f"http://{settings.http_host}:{settings.http_port}",
+            )
+        )
         vault = await _open_vault(settings, ledger, random)
+        metrics = Metrics(CollectorRegistry())
         bell = Bell()
-        registry = CollectorRegistry()
-        metrics = Metrics(registry)
         lanes, venues = _build_lanes(settings, ledger, vault, clock, random, bell, metrics)
-        office = Office(
+        desk = LiveDesk(
+            Office(
+                ledger=ledger,
+                vault=vault,
+                venues=venues,
+                lanes=lanes,
+                clock=clock,
+                random=random,
+                outbox_bell=bell,
+                settings=DeskSettings(
+                    public_url=settings.public_url,
+                    admin_ids=frozenset(settings.admin_ids),
+                    signup=settings.signup,
+                ),
+            )
+        )
+        await desk.open()
+        chat = ChatSide(settings, desk, bell, clock, random)
+        readiness = DeskReadiness(ledger, lanes, venues, chat)
+        gauges = Gauges(metrics, lanes, venues, chat, clock)
+        http = build_http(
+            desk=desk, readiness=readiness, metrics=metrics, extra_routes=chat.routes()
+        )
+        listener = await _listen(http, settings)
+        stack.push_async_callback(listener.close)
+        log.info("alerts are taken", host=settings.http_host, port=listener.port)
+        for venue in venues.values():
+            stack.push_async_callback(venue.close)
+        stack.push_async_callback(lanes.close)
+        connecting = asyncio.create_task(_connect(venues, lanes))
+        stack.push_async_callback(_cancel, connecting)
+        await chat.start()
+        stack.push_async_callback(chat.close)
+        scheduler = schedule(settings, desk, lanes, gauges, readiness, clock)
+        stack.callback(scheduler.shutdown, wait=False)
+        yield Process(ledger, desk, lanes, venues, chat, listener.port)
+        log.info("stopping")
+
+
+async def _open_vault(settings: Settings, ledger: Ledger, random: Random) -> Vault:
+    """Finds the master key and proves by the canary that it is the one of this ledger."""
+    canary = await facts.recall(facts.CANARY)
+    keys = find_master_keys(
+        given=settings.master_key.get_secret_value() if settings.master_key else None,
+        file=settings.master_key_file,
+        previous=None,
+        ledger_is_sealed=canary is not None or await facts.credentials_exist(),
+        random=random,
+    )
+    vault = Vault(keys, random)
+    if canary is not None:
+        vault.check_canary(canary)
+    else:
+        async with ledger.executing():
+            await facts.remember(facts.CANARY, vault.make_canary())
+    return vault
+
+
+def _build_lanes(
+    settings: Settings,
+    ledger: Ledger,
+    vault: Vault,
+    clock: Clock,
+    random: Random,
+    bell: Bell,
+    metrics: Metrics,
+) -> tuple[Lanes, dict[NetworkName, Venue]]:
+    venues: dict[NetworkName, Venue] = {}
+
+    async def on_event(venue: Venue, event: StreamEvent) -> None:
+        await lanes.on_event(venue, event)
+
+    for name in settings.networks:
+        venues[name] = build_venue(settings.network(name), clock, random, on_event)
+    observer = MetricObserver(metrics)
+
+    def parts_of(venue: Venue) -> Parts:
+        return Parts(
             ledger=ledger,
             vault=vault,
-            venues=venues,
-            lanes=lanes,
+            venue=venue,
             clock=clock,
             random=random,
             outbox_bell=bell,
-            settings=DeskSettings(
-                public_url=settings.public_url,
-                admin_ids=frozenset(settings.admin_ids),
-                signup=settings.signup,
-            ),
+            good_til_blocks=settings.good_til_blocks,
+            observer=observer,
         )
-        desk = LiveDesk(office)
-        await desk.open()
-        readiness = DeskReadiness(ledger, lanes, venues)
-        routes = web.RouteTableDef()
-        chat = _build_chat(settings, desk, ledger, bell, metrics, readiness, clock)
-        http = build_http(
-            desk=desk, readiness=readiness, metrics=metrics, extra_routes=chat.http_routes(routes)
-        )
-        port = await _serve(stack, http, settings.http_host, settings.http_port)
-        log.info("alerts are taken", host=settings.http_host, port=port)
-        stack.push_async_callback(_close_venues, venues)
-        stack.push_async_callback(lanes.close)
-        work = asyncio.create_task(_connect(venues, lanes))
-        stack.push_async_callback(_cancel, work)
-        await chat.start()
-        stack.push_async_callback(chat.close)
-        scheduler = _schedule(settings, desk, lanes, Gauges(metrics, ledger, lanes, venues, clock))
-        stack.callback(scheduler.shutdown, wait=False)
-        yield Process(ledger, desk, lanes, port)
+
+    lanes = Lanes(venues, parts_of)
+    return lanes, venues
+
+
+async def _listen(app: web.Application, settings: Settings) -> Listener:
+    """Raises StartRefused when the port is in use."""
+    try:
+        return await listen(app, settings.http_host, settings.http_port)
+    except OSError as error:
+        raise StartRefused(
+            f"{settings.http_host}:{settings.http_port} cannot be listened on "
+            f"({error.strerror or error}); set HTTP_PORT to a free port or stop what uses it"
+        ) from None
+
+
+async def _connect(venues: dict[NetworkName, Venue], lanes: Lanes) -> None:
+    """Networks first, then the lanes; what cannot be reached now is tried again by the monitor."""
+    results = await asyncio.gather(
+        *(start_venue(venue) for venue in venues.values()), return_exceptions=True
+    )
+    for result in results:
+        if isinstance(result, Exception):
+            log.error("a network could not be started", error=repr(result))
+    await lanes.start_all()
+
+
+async def _cancel(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -29,7 +29,6 @@ log = structlog.get_logger(__name__)
 
 WEBHOOK_PATH = "/telegram/webhook"
 RETRY_S = 5.0
-PURGE_UPDATES_AFTER_H = 48
 
 
 class ChatSide:
@@ -180,7 +179,4 @@ def print_admin_link(bot_name: str, token: str) -> None:
 
 
 def _import_chat() -> None:
-    import bot.intake
-    import bot.notifier
-    import bot.telegram
     import handlers.chat.dispatcher  # noqa: F401

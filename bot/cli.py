@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
-
-Command = Callable[[argparse.Namespace], Awaitable[int]]
+Command = Callable[[argparse.Namespace], Coroutine[Any, Any, int]]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -59,21 +59,11 @@ def _finish(act: Command, arguments: argparse.Namespace) -> int:
         return 130
 
 
-def _loop(work: Awaitable[int]) -> int:
-    async def awaited() -> int:
-        return await work
+def _loop(work: Coroutine[Any, Any, int]) -> int:
+    import uvloop
 
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.run(awaited())
-    return asyncio.run(awaited(), loop_factory=uvloop.new_event_loop) if _takes_factory() else (
-        uvloop.run(awaited())
-    )
-
-
-def _takes_factory() -> bool:
-    return sys.version_info >= (3, 12)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
 
 
 async def _run(arguments: argparse.Namespace) -> int:
@@ -120,5 +110,3 @@ async def _bench(arguments: argparse.Namespace) -> int:
     from bot.bench.run import bench
 
     return await bench(arguments.alerts)
-
-

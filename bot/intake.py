@@ -139,8 +139,9 @@ class TelegramIntake:
                 await self._pause(BACKOFF_S[min(failures, len(BACKOFF_S)) - 1])
 
     async def _poll(self, offset: int | None) -> list[dict[str, Any]]:
+        wait = POLL_S if self.health.problem is None else 0  # after a fault: know at once
         method = GetRawUpdates(
-            offset=offset, timeout=POLL_S, limit=100, allowed_updates=list(ALLOWED_UPDATES)
+            offset=offset, timeout=wait, limit=100, allowed_updates=list(ALLOWED_UPDATES)
         )
         return await self._bot(method, request_timeout=POLL_S + POLL_GRACE_S)
 

@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line on standard error, control characters escaped, no bodies, no secrets."""
+"""Logs: one JSON object a line on standard error; no bodies, no secrets."""
 
 from __future__ import annotations
 

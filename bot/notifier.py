@@ -266,7 +266,7 @@ class Notifier:
     # making the messages
 
     async def render(self, trader: TraderView, row: OutgoingMessage) -> Screen:
-        """The message of a row as the ledger has things now. Raises DeskError for the unknown."""
+        """The message of a row as the ledger has it now. Raises DeskError for the unknown."""
         maker = self._makers().get(row.kind)
         if maker is None:
             raise LookupError(f"no message is known for events of kind {row.kind}")
@@ -301,7 +301,13 @@ class Notifier:
         return events.signal_refused(await self._desk.signal(UUID(row.payload["signal_id"])))
 
     async def _signal_missed(self, trader: TraderView, row: OutgoingMessage) -> Screen:
-        return events.signal_missed(await self._desk.signal(UUID(row.payload["signal_id"])))
+        signal = await self._desk.signal(UUID(row.payload["signal_id"]))
+        held = [
+            position
+            for position in await self._desk.positions(trader)
+            if position.ticker == signal.symbol and position.network == signal.network
+        ]
+        return events.signal_missed(signal, held[0] if len(held) == 1 else None, self._nonce())
 
     async def _order_unknown(self, trader: TraderView, row: OutgoingMessage) -> Screen:
         return events.order_unknown(

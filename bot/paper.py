@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import sys
-from pathlib import Path
 
 import structlog
 
@@ -41,8 +40,8 @@ class PaperChild:
     The child watches its standard input, so that it ends with us even after kill -9.
     """
 
-    def __init__(self, state_dir: Path, environment: dict[str, str]) -> None:
-        self._environment = environment | {"PAPER_STATE": str(state_dir)}
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._environment = environment
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
 

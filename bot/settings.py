@@ -98,7 +98,7 @@ class Settings(BaseSettings):
     )
     database_url: Annotated[SecretStr, AfterValidator(_database)] = _setting(
         SecretStr("sqlite://data/perpgram.db"),
-        "Where the ledger is: `sqlite://relative`, `sqlite:///absolute` or `postgres://…`.",
+        "The ledger: `sqlite://relative`, `sqlite:///absolute` or `postgres://…`.",
         cure="write sqlite://data/perpgram.db or postgres://user:password@host/name",
         shown="sqlite://data/perpgram.db",
     )
@@ -109,8 +109,8 @@ class Settings(BaseSettings):
     )
     master_key_file: Path = _setting(
         Path("keys/master.key"),
-        "File of the master key; made on first run, mode 0600. Keep a copy apart from the ledger's. "
-        "If it is missing while the ledger holds credentials, the start stops.",
+        "File of the master key; made on first run, mode 0600. Keep a copy of it apart from the "
+        "ledger's. If it is missing while the ledger holds credentials, the start stops.",
         cure="write the path of a file",
     )
     master_key_previous: SecretStr | None = _setting(
@@ -130,8 +130,8 @@ class Settings(BaseSettings):
     networks: Annotated[tuple[Network_, ...], Field(min_length=1), BeforeValidator(comma_list)] = (
         _setting(
             ("paper", "testnet"),
-            "Networks offered to traders. With `paper` and no `DYDX_PAPER_…` set, the paper network is "
-            "started too.",
+            "Networks offered to traders. With `paper` and no `DYDX_PAPER_…` set, `run` starts the "
+            "paper network too.",
             cure="write some of paper, testnet, mainnet with commas between",
             shown="paper,testnet",
         )
@@ -172,7 +172,9 @@ class Settings(BaseSettings):
     )
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], BeforeValidator(lambda text: text.lower())
-    ] = _setting("info", "Least serious kind of log line.", cure="write debug, info or warning")
+    ] = _setting(
+        "info", "Least serious kind of log line.", cure="write debug, info, warning or error"
+    )
 
     dydx_paper_grpc: Endpoints = _setting(
         None, "Paper: nodes, in order.", cure=_GRPC, shown="the paper network's own port"
@@ -219,7 +221,12 @@ class Settings(BaseSettings):
 
     @classmethod
     def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **_: Any
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Only what `load_settings` gathered: the order and the errors are our own."""
         return (init_settings,)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 
 from bot.errors import StartRefused
 
@@ -64,13 +64,19 @@ def gather(
 def _read(env_file: Path) -> dict[str, str]:
     try:
         with env_file.open(encoding="utf-8") as stream:
-            values = dotenv_values(stream=stream, interpolate=False)
+            lines = list(parse_stream(stream))
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
         raise SettingsError(f"{env_file} could not be read: {reason}") from None
-    return {name: text or "" for name, text in values.items()}
+    for line in lines:
+        # the line itself is not repeated: it may hold a secret
+        if line.error or (line.key is not None and line.value is None):
+            raise SettingsError(
+                f"{env_file} could not be read in line {line.original.line}; write NAME=value"
+            )
+    return {line.key: line.value for line in lines if line.key and line.value is not None}
 
 
 def _refuse_unknown(

@@ -19,13 +19,14 @@ HEAD: Final = """# Settings
 
 <!-- Generated from bot/settings.py: python -m bot.settings_table -->
 
-Settings come from the environment and from a file `.env` in the folder the program is started in; the
-environment wins. An empty value counts as not set. A secret may also come from a file: the setting's
-name with `_FILE` at its end names the file, for example `BOT_TOKEN_FILE=/run/secrets/bot_token`.
+Settings come from the environment and from a file `.env` in the folder the program is started
+in; the environment wins. An empty value counts as not set. A secret may also come from a file: the
+setting's name with `_FILE` at its end names the file, such as
+`BOT_TOKEN_FILE=/run/secrets/bot_token`.
 
 A malformed value stops the start with one line. So does an unknown name in `.env`, or one in the
-environment that begins with `DYDX_` or `PAPER_`. What compose itself reads from `.env` may stand there
-too: `COMPOSE_…`, `DOCKER_…`, {compose}.
+environment that begins with `DYDX_` or `PAPER_`. What compose itself reads from `.env` may stand
+there too: `COMPOSE_…`, `DOCKER_…`, {compose}.
 
 """
 

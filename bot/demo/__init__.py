@@ -1,1 +1,1 @@
-"""The whole desk on one machine: paper network, Bot API emulator with its chat page, and the bot."""
+"""The whole desk on one machine: paper network, Bot API emulator with chat page, bot."""

@@ -11,7 +11,6 @@ from bot.demo.world import World, WorldFault
 from bot.errors import StartRefused
 
 
-
 async def demo(host: str, port: int) -> int:
     """Runs until SIGINT or SIGTERM. Raises StartRefused when a part does not come up."""
     stopped = asyncio.Event()

@@ -1,4 +1,4 @@
-"""What the chain itself says, for the story: asked of node and indexer, never of the bot's ledger."""
+"""What the chain itself says: asked of node and indexer, never of the bot's ledger."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Chain:
         self._http = httpx.AsyncClient(base_url=rest_url, timeout=CALL_S)
 
     async def close(self) -> None:
-        await self._channel.close()
+        await self._channel.close(None)
         await self._http.aclose()
 
     async def committed(self, address: str, number: int = 0) -> tuple[Decimal, dict[int, int]]:

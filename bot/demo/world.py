@@ -77,6 +77,13 @@ class Child:
     def running(self) -> bool:
         return self._process is not None and self._process.returncode is None
 
+    @property
+    def pid(self) -> int:
+        """Raises WorldFault when it does not run."""
+        if self._process is None or self._process.returncode is not None:
+            raise WorldFault(f"{self.name} does not run")
+        return self._process.pid
+
     async def kill(self) -> None:
         """As a power cut would: no word of warning."""
         await self._end(signal.SIGKILL)
@@ -109,7 +116,7 @@ class Child:
                 except httpx.HTTPError:
                     pass
                 await asyncio.sleep(0.1)
-        raise WorldFault(f"{self.name} did not come up; its output is in {self.log}:\n{self.tail()}")
+        raise WorldFault(f"{self.name} did not come up; the end of its output:\n{self.tail()}")
 
     def tail(self, lines: int = 12) -> str:
         """The end of what it wrote."""
@@ -121,15 +128,23 @@ class Child:
 class World:
     """Paper network (unless the settings name another), emulator and bot, on free ports."""
 
-    def __init__(self, folder: Path, *, page_host: str = "127.0.0.1", page_port: int = 0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        page_host: str = "127.0.0.1",
+        page_port: int = 0,
+        network: Mapping[str, str] | None = None,
+        bot_settings: Mapping[str, str] | None = None,
+    ) -> None:
+        """`network`: DYDX_PAPER_* settings of one that runs already. `bot_settings` go on top."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         clock, random = SystemClock(), SystemRandom()
         self._bot_port = free_port()
-        foreign = foreign_network()
+        network = dict(network) if network is not None else foreign_network()
         self.paper: Child | None = None
-        network = foreign
-        if not foreign:
+        if not network:
             ports = {name: free_port() for name in ("GRPC", "REST", "WS", "RPC")}
             self.paper = Child(
                 "the paper network",
@@ -156,6 +171,7 @@ class World:
             dashboard=Dashboard(self.paper_rest, self.bot_http),
         )
         self._token = token
+        self._bot_settings = dict(bot_settings or {})
         self.bot = Child("the bot", [], {}, folder / "bot.log")
 
     async def start(self) -> Addresses:
@@ -185,6 +201,8 @@ class World:
             "HTTP_HOST": "127.0.0.1",
             "HTTP_PORT": str(self._bot_port),
             "PUBLIC_URL": self.bot_http,
+            "SIGNUP": "open",
+            **self._bot_settings,
         }
 
     async def start_bot(self) -> None:

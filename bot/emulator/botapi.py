@@ -96,6 +96,8 @@ class BotApi:
             )
             self.telegram.log_call(name, {}, error.description)
             return _json(error.body())
+        except web.HTTPRequestEntityTooLarge:
+            return _json(ApiError(413, "Request Entity Too Large").body())
         method = name.lower()
         latency = faults.latency(method)
         if latency > 0:

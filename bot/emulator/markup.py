@@ -74,7 +74,7 @@ def _inline_button(given: Any) -> Markup:
     if not text.strip():
         raise bad_request("inline keyboard button text must be non-empty")
     style = button.get("style")
-    if style is not None and style not in STYLES:
+    if style is not None and (not isinstance(style, str) or style not in STYLES):
         raise _unreadable("invalid button style specified")
     actions = [name for name in ACTIONS if name in button]
     if not actions:

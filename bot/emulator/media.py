@@ -6,7 +6,7 @@ import struct
 from typing import Any, Literal
 
 from bot.emulator.errors import bad_request
-from bot.emulator.parameters import Parameters
+from bot.emulator.parameters import Parameters, word
 from bot.emulator.state import StoredFile, Telegram
 
 Kind = Literal["photo", "document"]
@@ -83,7 +83,7 @@ def item_of(telegram: Telegram, parameters: Parameters, item: Any) -> Item:
     """One InputMedia: file, caption, parse mode, entities. Raises ApiError."""
     if not isinstance(item, dict):
         raise bad_request("can't parse InputMedia: expected an Object")
-    kind = item.get("type")
+    kind = word(item.get("type"))
     if kind not in {"photo", "document"}:
         raise bad_request(f'can\'t parse InputMedia: type "{kind}" is not supported')
     wanted = item.get("media")
@@ -91,8 +91,8 @@ def item_of(telegram: Telegram, parameters: Parameters, item: Any) -> Item:
         raise bad_request("can't parse InputMedia: media not found")
     chosen: Kind = "photo" if kind == "photo" else "document"
     file = file_of(telegram, parameters, chosen, wanted, "")
-    caption = item.get("caption") or ""
-    return file, caption, item.get("parse_mode") or "", item.get("caption_entities")
+    caption, mode = word(item.get("caption")), word(item.get("parse_mode"))
+    return file, caption, mode, item.get("caption_entities")
 
 
 def group_of(telegram: Telegram, parameters: Parameters) -> list[Item]:
@@ -104,7 +104,7 @@ def group_of(telegram: Telegram, parameters: Parameters) -> list[Item]:
         raise bad_request("there are no messages to send")
     if len(items) > 10:
         raise bad_request("too many messages to send as an album")
-    kinds = {item.get("type") for item in items if isinstance(item, dict)}
+    kinds = {word(item.get("type")) for item in items if isinstance(item, dict)}
     if len(kinds) > 1:
         raise bad_request("can't use the media of the specified type in the album")
     return [item_of(telegram, parameters, item) for item in items]

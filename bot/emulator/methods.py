@@ -12,7 +12,7 @@ from typing import Any
 from bot.emulator import media, profile
 from bot.emulator.errors import bad_request
 from bot.emulator.markup import checked_markup, is_inline
-from bot.emulator.parameters import Parameters
+from bot.emulator.parameters import Parameters, word
 from bot.emulator.state import CALLBACK_LIFE, DELETABLE_FOR, Message, Person, Telegram
 from bot.emulator.text import (
     MAX_CAPTION_UNITS,
@@ -209,11 +209,7 @@ def pin_chat_message(telegram: Telegram, parameters: Parameters) -> Any:
 
 def unpin_chat_message(telegram: Telegram, parameters: Parameters) -> Any:
     person = telegram.person_to_write_to(parameters.text("chat_id"))
-    pinned = [
-        one
-        for one in telegram.messages.values()
-        if one.chat_id == person.id and one.pinned and not one.deleted
-    ]
+    pinned = telegram.pinned_in(person.id)
     wanted = parameters.integer("message_id")
     if wanted:
         pinned = [one for one in pinned if one.id == wanted]
@@ -226,9 +222,8 @@ def unpin_chat_message(telegram: Telegram, parameters: Parameters) -> Any:
 
 def unpin_all_chat_messages(telegram: Telegram, parameters: Parameters) -> Any:
     person = telegram.person_to_write_to(parameters.text("chat_id"))
-    for message in telegram.messages.values():
-        if message.chat_id == person.id:
-            message.pinned = False
+    for message in telegram.pinned_in(person.id):
+        message.pinned = False
     telegram.pulse.beat()
     return True
 
@@ -247,11 +242,7 @@ def get_chat(telegram: Telegram, parameters: Parameters) -> Any:
             "gifts_from_channels": True,
         },
     }
-    pinned = [
-        one
-        for one in telegram.messages.values()
-        if one.chat_id == person.id and one.pinned and not one.deleted
-    ]
+    pinned = telegram.pinned_in(person.id)
     if pinned:
         chat["pinned_message"] = telegram.message_to_api(pinned[-1])
     return chat
@@ -323,7 +314,7 @@ def _reply(
         if given.get("allow_sending_without_reply"):
             return None, None
         raise bad_request("message to be replied not found")
-    quote = given.get("quote") or None
+    quote = word(given.get("quote")) or None
     if quote is not None and quote not in original.text:
         raise bad_request("QUOTE_TEXT_INVALID")
     return original.id, quote

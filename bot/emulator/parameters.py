@@ -16,6 +16,11 @@ MAX_BODY_BYTES = 52 * 1024 * 1024
 _WORDS = {"text", "caption", "description", "url"}
 
 
+def word(value: Any, default: str = "") -> str:
+    """A string field of a JSON object; what is no string counts as missing."""
+    return value if isinstance(value, str) else default
+
+
 @dataclass(frozen=True)
 class Upload:
     """A file that came with the call."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from bot.emulator.errors import bad_request
 from bot.emulator.markup import checked_markup
-from bot.emulator.parameters import Parameters
+from bot.emulator.parameters import Parameters, word
 from bot.emulator.state import Person, Telegram
 from bot.emulator.text import units
 
@@ -83,11 +83,11 @@ def _scope(telegram: Telegram, parameters: Parameters) -> str:
     given = parameters.structure("scope", "BotCommandScope")
     if given is None:
         return "default"
-    kind = given.get("type") if isinstance(given, dict) else None
+    kind = word(given.get("type")) if isinstance(given, dict) else ""
     if kind not in _SCOPES:
         raise bad_request("can't parse BotCommandScope: Unsupported type specified")
     if not kind.startswith("chat"):
-        return str(kind)
+        return kind
     chat_id = given.get("chat_id")
     if chat_id in (None, ""):
         raise bad_request("can't parse BotCommandScope: Empty chat_id specified")
@@ -131,7 +131,7 @@ def _getter(attribute: str, field: str) -> Callable[[Telegram, Parameters], Any]
 
 def set_chat_menu_button(telegram: Telegram, parameters: Parameters) -> Any:
     button = parameters.structure("menu_button", "menu button") or {"type": "default"}
-    kind = button.get("type") if isinstance(button, dict) else None
+    kind = word(button.get("type")) if isinstance(button, dict) else ""
     if kind not in {"default", "commands", "web_app"}:
         raise bad_request("can't parse menu button: MenuButton has unsupported type")
     if kind == "web_app":

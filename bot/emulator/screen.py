@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from bot.emulator.markup import Markup
-from bot.emulator.state import CALLBACK_LIFE, Message, Press, Sender, Telegram
+from bot.emulator.state import Message, Sender, Telegram
 from bot.emulator.text import Entity, slice_units
 
 
@@ -84,21 +84,12 @@ class Shown:
 
 def screen_of(telegram: Telegram, chat_id: int, *, deleted: bool = False) -> list[Shown]:
     """The chat's messages, oldest first; with `deleted`, those that are gone too."""
-    pending = {
-        (press.message_id, press.data)
-        for press in telegram.presses.values()
-        if press.chat_id == chat_id and is_pending(telegram, press)
-    }
+    pending = {(press.message_id, press.data) for press in telegram.waiting_presses(chat_id)}
     return [
         _shown(message, pending)
-        for message in telegram.messages.values()
-        if message.chat_id == chat_id and (deleted or not message.deleted)
+        for message in telegram.chat_messages(chat_id)
+        if deleted or not message.deleted
     ]
-
-
-def is_pending(telegram: Telegram, press: Press) -> bool:
-    """Whether the bot may still answer this press."""
-    return not press.answered and telegram.clock.now() - press.at <= CALLBACK_LIFE
 
 
 def _shown(message: Message, pending: set[tuple[int, str]]) -> Shown:

@@ -1,4 +1,21 @@
-"""The user's side over HTTP: what the page, scripted stories and tests in other processes use."""
+"""The user's side over HTTP: what the page, scripted stories and tests in other processes use.
+
+JSON in, JSON out; a refusal is `{"problem": text}` with a 4xx status. Posts need the content type
+application/json.
+
+    GET  /sim/users                          {"users": [{id, name, started, blocked, …}]}
+    POST /sim/users {id, name, language_code?}
+    POST /sim/users/<id>/start {payload?}    {"message_id"}
+    POST /sim/users/<id>/say {text, reply_to?}
+    POST /sim/users/<id>/press {message_id, label | data, forged?}    {"callback_query_id"}
+    POST /sim/users/<id>/block, /unblock {}
+    POST /sim/users/<id>/web_app {message_id, label}                  {"url"}
+    GET  /sim/users/<id>/screen              the screen: version, messages, answers, waiting, …
+    GET  /sim/updates/wait?user=&since=&timeout=    the screen, once its version is above `since`
+    GET  /sim/calls?since=&method=           {"calls": [{number, at, method, parameters, error}]}
+    GET  /sim/faults, POST /sim/faults {action, …}
+    GET  /sim/files/<file_id>                the bytes
+"""
 
 from __future__ import annotations
 
@@ -9,7 +26,6 @@ from aiohttp import web
 
 from bot.emulator.guard import json_body
 from bot.emulator.profile import commands_for
-from bot.emulator.screen import is_pending
 from bot.emulator.state import Press, Telegram
 from bot.emulator.user import User
 
@@ -111,11 +127,7 @@ class Simulation:
             "version": telegram.pulse.count,
             "messages": [shown.to_json() for shown in user.screen()[-MESSAGES_SHOWN:]],
             "answers": [_press_json(press) for press in user.answers()[-20:]],
-            "waiting": [
-                _press_json(press)
-                for press in telegram.presses.values()
-                if press.chat_id == user.id and is_pending(telegram, press)
-            ],
+            "waiting": [_press_json(press) for press in telegram.waiting_presses(user.id)],
             "typing_s": max(0.0, left),
             "started": person.started,
             "blocked": person.blocked,

@@ -182,6 +182,8 @@ class Telegram:
         self.people: dict[int, Person] = {}
         self.messages: dict[int, Message] = {}
         self.presses: dict[str, Press] = {}
+        self._by_chat: dict[int, list[Message]] = {}
+        self._presses_by_chat: dict[int, list[Press]] = {}
         self.files: dict[str, StoredFile] = {}
         self.profile = Profile()
         self.faults = Faults()
@@ -235,8 +237,38 @@ class Telegram:
     def add(self, message: Message) -> Message:
         """Put a new message into its chat."""
         self.messages[message.id] = message
+        self._by_chat.setdefault(message.chat_id, []).append(message)
         self.pulse.beat()
         return message
+
+    def chat_messages(self, chat_id: int) -> list[Message]:
+        """All messages of a chat, oldest first, deleted ones too."""
+        return self._by_chat.get(chat_id, [])
+
+    def pinned_in(self, chat_id: int) -> list[Message]:
+        """The pinned messages of a chat, oldest first."""
+        return [one for one in self.chat_messages(chat_id) if one.pinned and not one.deleted]
+
+    def add_press(self, press: Press) -> None:
+        """A button was pressed."""
+        self.presses[press.id] = press
+        self._presses_by_chat.setdefault(press.chat_id, []).append(press)
+        self.pulse.beat()
+
+    def chat_presses(self, chat_id: int) -> list[Press]:
+        """All presses in a chat, oldest first."""
+        return self._presses_by_chat.get(chat_id, [])
+
+    def waiting_presses(self, chat_id: int) -> list[Press]:
+        """The presses that the bot may still answer."""
+        now = self.clock.now()
+        recent: list[Press] = []
+        for press in reversed(self.chat_presses(chat_id)):
+            if now - press.at > CALLBACK_LIFE:
+                break
+            if not press.answered:
+                recent.append(press)
+        return recent[::-1]
 
     def new_message(self, chat_id: int, sender: Sender) -> Message:
         """An empty message with the next id; ids are shared by all chats of the bot."""

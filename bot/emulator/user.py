@@ -127,11 +127,8 @@ class User:
 
     def answers(self) -> list[Press]:
         """The presses that the bot answered, in that order: `answer` is the toast or alert."""
-        mine = [
-            press
-            for press in self._telegram.presses.values()
-            if press.chat_id == self.id and press.answered_at is not None
-        ]
+        presses = self._telegram.chat_presses(self.id)
+        mine = [press for press in presses if press.answered_at is not None]
         return sorted(mine, key=lambda press: press.answered_at or press.at)
 
     async def wait_until(
@@ -200,7 +197,6 @@ class User:
         telegram = self._telegram
         query_id = str((1 << 60) + telegram.random.below(1 << 61))
         press = Press(query_id, self.id, message_id, data, telegram.clock.now())
-        telegram.presses[query_id] = press
         message = telegram.visible(self.id, message_id)
         shown = (
             telegram.message_to_api(message)
@@ -217,7 +213,7 @@ class User:
                 "data": data,
             },
         )
-        telegram.pulse.beat()
+        telegram.add_press(press)
         return query_id
 
     def _set_blocked(self, blocked: bool) -> None:

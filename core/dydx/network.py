@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
+from urllib.parse import urlsplit
 
 NetworkName = Literal["paper", "testnet", "mainnet"]
 
@@ -73,3 +74,9 @@ def paper_network(
         faucet=f"http://{host}:{rest_port}",
         native_denom="adv4tnt",
     )
+
+
+def is_loopback(address: str) -> bool:
+    """Whether an address is on this machine; a proxy of the environment must not be asked then."""
+    host = urlsplit(address if "://" in address else f"//{address}").hostname or ""
+    return host in ("localhost", "::1") or host.startswith("127.")

@@ -12,6 +12,7 @@ from core.ledger.errors import LedgerRefused
 COMMAND_WITHIN_S = 15.0
 CONNECT_WITHIN_S = 10.0
 POOL = 8
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 # Makes the server notice a vanished client within about 14 s, so that its locks are free again.
 KEEPALIVES = {
@@ -112,22 +113,24 @@ def parse_address(url: str) -> Address:
 def _postgres(url: str) -> PostgresAddress:
     try:
         parts = urlsplit(url)
-        port = parts.port
+        options = dict(parse_qsl(parts.query))
+        port = parts.port or int(options.get("port", "5432"))
     except ValueError:
         raise LedgerRefused(
             "DATABASE_URL could not be read; "
             "write special characters of the password as %XX, for example %40 for @"
         ) from None
-    options = dict(parse_qsl(parts.query))
     unknown = sorted(set(options) - {"host", "port", "sslmode"})
     if unknown:
         raise LedgerRefused(f"DATABASE_URL had an option that is not known: {unknown[0]}")
+    if options.get("sslmode") not in (None, *SSL_MODES):
+        raise LedgerRefused(f"DATABASE_URL had an sslmode other than {', '.join(SSL_MODES)}")
     database = unquote(parts.path.lstrip("/"))
     if not database:
         raise LedgerRefused("DATABASE_URL named no database: postgres://user:password@host/name")
     return PostgresAddress(
         host=options.get("host") or unquote(parts.hostname or "localhost"),
-        port=port or int(options.get("port", "5432")),
+        port=port,
         database=database,
         user=unquote(parts.username) if parts.username else None,
         password=unquote(parts.password) if parts.password else None,

@@ -39,11 +39,11 @@ def orm_config(
     migrations: str = MIGRATIONS,
 ) -> dict[str, Any]:
     """The ORM's configuration for this ledger."""
+    # the ORM keeps its statements by connection name, and those of the engines differ
+    name = "sqlite" if isinstance(address, SqliteAddress) else "postgres"
     return {
-        "connections": {"default": address.connection(migrating=migrating)},
-        "apps": {
-            APP: {"models": [models], "default_connection": "default", "migrations": migrations}
-        },
+        "connections": {name: address.connection(migrating=migrating)},
+        "apps": {APP: {"models": [models], "default_connection": name, "migrations": migrations}},
     }
 
 
@@ -129,6 +129,8 @@ async def _apply(address: Address, config: dict[str, Any]) -> None:
     async with in_transaction() as transaction:
         # the executor is handed the transaction, so that its record is part of it
         executor = MigrationExecutor(transaction, config["apps"])
+        # reading its table before it is there would end PostgreSQL's transaction
+        await executor.recorder.ensure_schema(executor._schema_editor(atomic=False))
         await executor.migrate(direction="forward")
         if isinstance(address, SqliteAddress):
             broken = await transaction.execute_query_dict("PRAGMA foreign_key_check")

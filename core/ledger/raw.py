@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tortoise.connection import get_connection
+from tortoise.context import require_context
 from tortoise.models import Model
 
 
@@ -13,7 +13,7 @@ async def run(sql: str, *values: Any) -> list[dict[str, Any]]:
 
     A statement that changes rows must end with RETURNING for them to be told.
     """
-    connection: Any = get_connection("default")
+    connection: Any = require_context().db()
     if connection.capabilities.dialect == "sqlite":
         placed = sql.format(*["?"] * len(values))
     else:

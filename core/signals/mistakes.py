@@ -122,6 +122,8 @@ def at_colon(text: str, at: int) -> Mistake:
     """A colon is wanted after a field's name."""
     if at >= len(text):
         return _CUT_OFF
+    if _smart_before(text, at):
+        return _SMART_QUOTES
     return Mistake(
         "colon_missing",
         "There is no colon after the field's name.",
@@ -134,6 +136,8 @@ def at_end(text: str, at: int, bracket: str) -> Mistake:
     found = _quotes_or_comment(text, at)
     if found is not None:
         return found
+    if _smart_before(text, at):
+        return _SMART_QUOTES
     if text[at] == '"':
         return _NO_COMMA
     if text[at] in "}]":
@@ -246,6 +250,11 @@ def in_string(text: str, at: int) -> tuple[int, Mistake]:
                 return smart, _SMART_QUOTES
         position += 1
     return at, _CUT_OFF
+
+
+def _smart_before(text: str, at: int) -> bool:
+    """Whether a typographic quote earlier in the line did not end a text as its writer meant."""
+    return any(character in _SMART for character in text[text.rfind("\n", 0, at) + 1 : at])
 
 
 def _separator(text: str) -> Mistake:

@@ -334,6 +334,10 @@ class Lane:
         """The markets in which a plan is watched."""
         return self._watch.tickers()
 
+    def watched_positions(self) -> set[int]:
+        """The positions whose plan is watched or being carried out."""
+        return self._watch.positions()
+
     async def on_prices(self, prices: dict[str, Decimal]) -> None:
         """Closes what has met its plan."""
         for met in self._watch.met(prices):

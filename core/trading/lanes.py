@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -41,9 +41,11 @@ class _Seat:
 class Lanes:
     """The lanes by account; while one is missing here its alerts wait in the ledger."""
 
-    def __init__(self, venues: dict[NetworkName, Venue], parts: Parts) -> None:
+    def __init__(
+        self, venues: dict[NetworkName, Venue], parts_of: Callable[[Venue], Parts]
+    ) -> None:
         self.venues = venues
-        self._parts = parts
+        self._parts_of = parts_of
         self._seats: dict[int, _Seat] = {}
         self._opening = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -52,6 +54,16 @@ class Lanes:
     def get(self, account_id: int) -> Lane | None:
         seat = self._seats.get(account_id)
         return seat.lane if seat and seat.ready else None
+
+    def networks_in_use(self) -> set[NetworkName]:
+        """The networks with a connected account."""
+        return {seat.lane.account.network for seat in self._seats.values()}  # type: ignore[misc]
+
+    def watched_positions(self) -> set[int]:
+        """The positions whose plan a lane watches now."""
+        return {
+            p for seat in self._seats.values() if seat.ready for p in seat.lane.watched_positions()
+        }
 
     async def start_all(self) -> None:
         """Takes over every active account; `monitor` tries those again that cannot be read yet."""
@@ -74,7 +86,7 @@ class Lanes:
         if venue is None or credential is None:
             return False
         if seat is None:
-            parts = replace(self._parts, venue=venue)
+            parts = self._parts_of(venue)
             lane = Lane(account, credential.sealed, credential.record, parts)
             seat = _Seat(lane, Reconciler(account, parts, lane.book))
             self._seats[account.id] = seat

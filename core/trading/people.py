@@ -69,12 +69,14 @@ class PeopleDesk:
         """A one-time token, good for 15 minutes; only its hash is kept."""
         token = self._office.random.token_urlsafe(24)
         async with self._office.ledger.executing():
-            await traders.add_admin_link(_hash(token), self._office.clock.now() + ADMIN_LINK_TTL)
+            await traders.add_admin_link(
+                link_hash(token), self._office.clock.now() + ADMIN_LINK_TTL
+            )
         return token
 
     async def use_admin_link(self, telegram_id: int, name: str, token: str) -> TraderView:
         """Makes the visitor admin. Codes: link_unknown, link_used, link_expired."""
-        link = await traders.admin_link(_hash(token))
+        link = await traders.admin_link(link_hash(token))
         now = self._office.clock.now()
         if link is None:
             raise DeskError("link_unknown", "This admin link is not known here.")
@@ -130,5 +132,6 @@ class PeopleDesk:
             raise DeskError("not_admin", "Only an admin can do this.")
 
 
-def _hash(token: str) -> str:
+def link_hash(token: str) -> str:
+    """What is kept of a link's token."""
     return hashlib.sha256(token.encode()).hexdigest()

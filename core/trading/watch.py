@@ -61,6 +61,10 @@ class PlanWatch:
         """The markets whose price matters here."""
         return {plan.ticker for plan in self._plans.values()}
 
+    def positions(self) -> set[int]:
+        """The positions that are watched here."""
+        return set(self._plans)
+
     def met(self, prices: Mapping[str, Decimal]) -> list[Met]:
         """Plans that these prices meet, each told once."""
         found = []

@@ -1,0 +1,290 @@
+"""`perpgram bench`: the original flow and ours over one paper network, at a round trip of 0 and 40 ms.
+
+The last line is one JSON object. Times are of this machine; what counts is the ratio.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Any
+
+import httpx
+from v4_proto.cosmos.tx.v1beta1.service_pb2 import BroadcastTxRequest
+
+from bot.bench.postgres import fresh_database
+from bot.demo.visitor import open_paper_account, take_webhook
+from bot.demo.world import World
+from core.clock import SystemRandom
+from core.dydx.keys import SigningKey
+from core.paper.network import PaperNetwork, PaperSettings
+from core.signals.template import filled
+
+BROADCAST = "/cosmos.tx.v1beta1.Service/BroadcastTx"
+ROUND_TRIPS_MS = (0, 40)
+MARKETS = 30
+GAP_S = 0.05
+WARM_UP = 10
+BURST = 300
+BURST_CONNECTIONS = 16
+ORIGINAL_EXCESS_MS = 60
+SIZE_USD = Decimal(50)
+
+
+@dataclass
+class Arrivals:
+    """What reached the paper network, and when (seconds of the machine's monotonic counter)."""
+
+    broadcasts: dict[str, float] = field(default_factory=dict)
+    calls: list[float] = field(default_factory=list)
+
+    def grpc(self, method: str, request: bytes) -> None:
+        now = time.monotonic()
+        self.calls.append(now)
+        if method == BROADCAST:
+            tx = BroadcastTxRequest.FromString(request).tx_bytes
+            self.broadcasts[hashlib.sha256(tx).hexdigest().upper()] = now
+
+    def rest(self, route: str) -> None:
+        self.calls.append(time.monotonic())
+
+    def between(self, began: float, ended: float) -> int:
+        return sum(1 for at in self.calls if began <= at <= ended)
+
+
+@dataclass
+class Sample:
+    """One alert: seconds to the broadcast's arrival and to the answer, calls in between."""
+
+    to_broadcast_s: float
+    to_answer_s: float
+    calls: int
+
+
+async def bench(alerts: int) -> int:
+    """Runs everything; 1 when the original's own overhead makes the comparison unfair."""
+    figures: dict[str, Any] = {"original": {}, "ours": {}, "ours_postgres": {}}
+    for rtt_ms in ROUND_TRIPS_MS:
+        name = f"rtt_{rtt_ms}"
+        figures["original"][name] = _summary(await _original(rtt_ms, alerts))
+        _show("original flow", rtt_ms, figures["original"][name])
+        samples, extra = await _ours(rtt_ms, alerts, {})
+        figures["ours"][name] = _summary(samples)
+        _show("ours on SQLite", rtt_ms, figures["ours"][name])
+        if rtt_ms == 0:
+            figures |= extra
+        async with fresh_database() as url:
+            samples, _ = await _ours(rtt_ms, alerts, {"DATABASE_URL": url})
+        figures["ours_postgres"][name] = _summary(samples)
+        _show("ours on PostgreSQL", rtt_ms, figures["ours_postgres"][name])
+    original, ours = figures["original"]["rtt_40"], figures["ours"]["rtt_40"]
+    ratio = original["alert_to_answer_ms"]["p50"] / ours["alert_to_answer_ms"]["p50"]
+    figures["ratio_40ms"] = round(ratio, 2)
+    excess = original["alert_to_answer_ms"]["p50"] - 40 * original["calls"]
+    print(f"the original's own time at 40 ms: {excess:.1f} ms over its {original['calls']} calls")
+    print(json.dumps(figures))
+    return 0 if excess <= ORIGINAL_EXCESS_MS else 1
+
+
+def _show(who: str, rtt_ms: int, found: dict[str, Any]) -> None:
+    answer, sent = found["alert_to_answer_ms"], found["alert_to_broadcast_ms"]
+    print(
+        f"{who:20} rtt {rtt_ms:2} ms   to broadcast p50 {sent['p50']:7.2f} p99 {sent['p99']:7.2f}   "
+        f"to answer p50 {answer['p50']:7.2f} p99 {answer['p99']:7.2f} ms   calls {found['calls']}",
+        flush=True,
+    )
+
+
+def _summary(samples: list[Sample]) -> dict[str, Any]:
+    def spread(values: list[float]) -> dict[str, float]:
+        cuts = quantiles(values, n=100, method="inclusive")
+        return {"p50": round(cuts[49] * 1000, 2), "p99": round(cuts[98] * 1000, 2)}
+
+    return {
+        "alert_to_broadcast_ms": spread([one.to_broadcast_s for one in samples]),
+        "alert_to_answer_ms": spread([one.to_answer_s for one in samples]),
+        "calls": median([one.calls for one in samples]),
+    }
+
+
+@asynccontextmanager
+async def _paper(rtt_ms: int) -> AsyncIterator[tuple[PaperNetwork, Arrivals]]:
+    arrivals = Arrivals()
+    settings = PaperSettings(
+        grpc_port=0, rest_port=0, ws_port=0, rpc_port=0, prices="still", rest_limit=1_000_000
+    )
+    network = PaperNetwork(settings)
+    await network.start()
+    network.nodes[0].on_call = arrivals.grpc
+    network.on_rest_call = arrivals.rest
+    try:
+        yield network, arrivals
+    finally:
+        await network.close()
+
+
+async def _delay(network: PaperNetwork, rtt_ms: int) -> None:
+    url = f"http://127.0.0.1:{network.rest_port}/paper/faults"
+    async with httpx.AsyncClient() as client:
+        (await client.post(url, json={"rtt_ms": rtt_ms})).raise_for_status()
+
+
+async def _measure(
+    arrivals: Arrivals, alerts: int, send: Callable[[int], Awaitable[dict[str, Any]]]
+) -> list[Sample]:
+    samples = []
+    for number in range(WARM_UP + alerts):
+        began = time.monotonic()
+        answer = await send(number)
+        ended = time.monotonic()
+        if answer.get("status") not in ("ACCEPTED", "FILLED", "CONFIRMED"):
+            raise RuntimeError(f"alert {number} was answered {answer}")
+        arrived = arrivals.broadcasts[answer["tx_hash"]]
+        if number >= WARM_UP:
+            calls = arrivals.between(began, ended)
+            samples.append(Sample(arrived - began, ended - began, calls))
+        await asyncio.sleep(GAP_S)
+    return samples
+
+
+async def _tickers(rest_port: int) -> list[dict[str, Any]]:
+    async with httpx.AsyncClient() as client:
+        rows = (await client.get(f"http://127.0.0.1:{rest_port}/v4/perpetualMarkets")).json()
+    crossed = [row for row in rows["markets"].values() if row["marketType"] == "CROSS"]
+    return sorted(crossed, key=lambda row: row["ticker"])[:MARKETS]
+
+
+def _turn(number: int, markets: list[dict[str, Any]]) -> tuple[dict[str, Any], str]:
+    """The market and the side of an alert: every market bought, then every one sold, and so on."""
+    action = "buy" if (number // len(markets)) % 2 == 0 else "sell"
+    return markets[number % len(markets)], action
+
+
+async def _original(rtt_ms: int, alerts: int) -> list[Sample]:
+    from bip_utils import Bip39MnemonicGenerator, Bip39WordsNum
+
+    phrase = str(Bip39MnemonicGenerator().FromWordsNumber(Bip39WordsNum.WORDS_NUM_24))
+    address = SigningKey.from_phrase(phrase).address
+    async with _paper(rtt_ms) as (network, arrivals), httpx.AsyncClient(timeout=30) as client:
+        rest = f"http://127.0.0.1:{network.rest_port}"
+        funded = {"address": address, "subaccountNumber": 0, "amount": 10_000}
+        (await client.post(f"{rest}/faucet/tokens", json=funded)).raise_for_status()
+        markets = await _tickers(network.rest_port)
+        child = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "bot.bench.original",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        assert child.stdin is not None
+        assert child.stdout is not None
+        given = {
+            "grpc_address": f"127.0.0.1:{network.grpc_port}",
+            "rest": rest,
+            "chain_id": network.settings.chain_id,
+            "phrase": phrase,
+            "address": address,
+        }
+        child.stdin.write(json.dumps(given).encode() + b"\n")
+        port = int(await child.stdout.readline())
+        await _delay(network, rtt_ms)
+
+        async def send(number: int) -> dict[str, Any]:
+            market, action = _turn(number, markets)
+            size = float(SIZE_USD / Decimal(market["oraclePrice"]))
+            alert = {"symbol": market["ticker"], "action": action, "size": size}
+            answer = await client.post(f"http://127.0.0.1:{port}/signal", json=alert)
+            body: dict[str, Any] = answer.json()
+            return body
+
+        try:
+            return await _measure(arrivals, alerts, send)
+        finally:
+            child.terminate()
+            await child.wait()
+
+
+async def _ours(
+    rtt_ms: int, alerts: int, settings: dict[str, str]
+) -> tuple[list[Sample], dict[str, Any]]:
+    folder = Path(tempfile.mkdtemp(prefix="perpgram-bench-"))
+    async with _paper(rtt_ms) as (network, arrivals), httpx.AsyncClient(timeout=30) as client:
+        world = World(
+            folder,
+            network={
+                "DYDX_PAPER_GRPC": f"http://127.0.0.1:{network.grpc_port}",
+                "DYDX_PAPER_REST": f"http://127.0.0.1:{network.rest_port}",
+                "DYDX_PAPER_WS": f"ws://127.0.0.1:{network.ws_port}/v4/ws",
+            },
+            bot_settings=settings,
+        )
+        try:
+            await world.start()
+            user = world.emulator.user(1, "Bench")
+            await open_paper_account(user)
+            _, url, template = await take_webhook(user)
+            markets = await _tickers(network.rest_port)
+            await _delay(network, rtt_ms)
+
+            async def send(number: int) -> dict[str, Any]:
+                market, action = _turn(number, markets)
+                answer = await client.post(url, content=_alert(template, market, action, number))
+                body: dict[str, Any] = answer.json()
+                return body
+
+            samples = await _measure(arrivals, alerts, send)
+            extra = await _burst(client, url, template, markets) if rtt_ms == 0 else {}
+            return samples, extra | _process(world.bot.pid)
+        finally:
+            await world.close()
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _alert(template: str, market: dict[str, Any], action: str, number: int) -> bytes:
+    now = dt.datetime.now(dt.UTC)
+    body = filled(template, ticker=market["ticker"], action=action, id=f"b{number}", time=now)
+    return json.dumps(json.loads(body) | {"size_usd": str(SIZE_USD)}).encode()
+
+
+async def _burst(
+    client: httpx.AsyncClient, url: str, template: str, markets: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Alerts as fast as they are answered, over several connections; all are stored."""
+    await asyncio.sleep(3)
+    numbers = iter(range(10_000, 10_000 + BURST))
+
+    async def sender() -> None:
+        for number in numbers:
+            market, action = _turn(number, markets)
+            answer = await client.post(url, content=_alert(template, market, action, number))
+            answer.raise_for_status()
+
+    began = time.monotonic()
+    await asyncio.gather(*(sender() for _ in range(BURST_CONNECTIONS)))
+    return {"alerts_per_s": round(BURST / (time.monotonic() - began), 1)}
+
+
+def _process(pid: int) -> dict[str, float]:
+    """Resident memory and processor time of the bot so far. Linux."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    ticks = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    used = int(ticks[11]) + int(ticks[12])
+    return {
+        "rss_mib": round(pages * os.sysconf("SC_PAGE_SIZE") / 2**20, 1),
+        "cpu_s": round(used / os.sysconf("SC_CLK_TCK"), 2),
+    }

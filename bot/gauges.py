@@ -1,0 +1,75 @@
+"""Where the core's figures become metrics: observers that are called, gauges that are read."""
+
+from __future__ import annotations
+
+from bot.chat import ChatSide
+from core.clock import Clock
+from core.dydx.indexer import IndexerError
+from core.dydx.network import NetworkName
+from core.dydx.node import NodeUnreachable
+from core.ledger import orders, outbox, positions
+from core.trading.lanes import Lanes
+from core.trading.venue import Venue
+from handlers.http.metrics import Metrics
+
+
+class MetricObserver:
+    """What lanes report, as metrics."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def broadcast(self, own_s: float, outcome: str) -> None:
+        self._metrics.signal_to_broadcast_seconds.observe(own_s)
+        self._metrics.broadcasts_total.labels(outcome).inc()
+
+    def mismatch(self) -> None:
+        self._metrics.reconcile_mismatch_total.inc()
+
+
+class Gauges:
+    """Figures that are read now and then."""
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        lanes: Lanes,
+        venues: dict[NetworkName, Venue],
+        chat: ChatSide,
+        clock: Clock,
+    ) -> None:
+        self._metrics = metrics
+        self._lanes = lanes
+        self._venues = venues
+        self._chat = chat
+        self._clock = clock
+        chat.on_outcome = self._told
+
+    def _told(self, kind: str, outcome: str) -> None:
+        self._metrics.telegram_messages_total.labels(outcome).inc()
+
+    async def refresh(self) -> None:
+        """Reads all gauges; a job calls this."""
+        accounts = list(self._lanes.reconciled)
+        self._metrics.orders_unknown.set(await orders.count_in_state(accounts, "unknown"))
+        held = await positions.open_of(accounts)
+        plans = await positions.protections([row.id for row in held])
+        watched = self._lanes.watched_positions()
+        self._metrics.unprotected_positions.set(
+            sum(1 for plan in plans.values() if plan.position_id not in watched)
+        )
+        oldest = await outbox.oldest_due(self._clock.now())
+        self._metrics.outbox_oldest_seconds.set(oldest.total_seconds())
+        problem = self._chat.problem
+        self._metrics.telegram_conflict.set(problem == "conflict")
+        self._metrics.telegram_unauthorized.set(problem == "unauthorized")
+        for name in self._lanes.networks_in_use():
+            await self._lag(self._venues[name])
+
+    async def _lag(self, venue: Venue) -> None:
+        try:
+            node = (await venue.node.latest_block()).height
+            indexer = (await venue.indexer.height()).height
+        except (NodeUnreachable, IndexerError):
+            return
+        self._metrics.indexer_lag_blocks.labels(venue.network.name).set(max(0, node - indexer))

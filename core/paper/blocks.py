@@ -1,0 +1,79 @@
+"""Blocks and node information as a node's framework service shows them. Hashes are made up, but the
+same for the same block.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Final
+
+from v4_proto.cosmos.base.tendermint.v1beta1 import query_pb2 as tendermint
+
+from core.paper.exchange import Exchange
+from core.paper.transactions import encode_address
+
+_PROPOSER: Final = hashlib.sha256(b"perpgram paper proposer").digest()[:20]
+_VALIDATORS: Final = hashlib.sha256(b"perpgram paper validators").digest()
+
+
+def latest_block(exchange: Exchange) -> tendermint.GetLatestBlockResponse:
+    """The last published block."""
+    answer = tendermint.GetLatestBlockResponse()
+    _fill(answer, exchange, exchange.height)
+    return answer
+
+
+def block_by_height(exchange: Exchange, height: int) -> tendermint.GetBlockByHeightResponse:
+    """A published block. The times of blocks before the last are not kept: those carry none."""
+    answer = tendermint.GetBlockByHeightResponse()
+    _fill(answer, exchange, height)
+    return answer
+
+
+def node_info(exchange: Exchange, moniker: str) -> tendermint.GetNodeInfoResponse:
+    """Versions and names, as a node of the real software of this version gives them."""
+    answer = tendermint.GetNodeInfoResponse()
+    node = answer.default_node_info
+    node.protocol_version.p2p, node.protocol_version.block = 8, 11
+    node.default_node_id = hashlib.sha256(moniker.encode()).hexdigest()[:40]
+    node.network, node.version, node.moniker = exchange.chain_id, "0.38.5", moniker
+    node.other.tx_index = "on"
+    version = answer.application_version
+    version.name, version.app_name, version.version = "dydxprotocol", "dydxprotocold", "9.6.1"
+    version.cosmos_sdk_version = "v0.50.6"
+    return answer
+
+
+def validator_set(exchange: Exchange) -> tendermint.GetLatestValidatorSetResponse:
+    """The one validator."""
+    answer = tendermint.GetLatestValidatorSetResponse(block_height=exchange.height)
+    answer.validators.add(address=encode_address(_PROPOSER), voting_power=500_000)
+    answer.pagination.total = 1
+    return answer
+
+
+def block_hash(exchange: Exchange, height: int) -> bytes:
+    """The made-up hash of a block."""
+    return hashlib.sha256(f"{exchange.chain_id} block {height}".encode()).digest()
+
+
+def _fill(answer: Any, exchange: Exchange, height: int) -> None:
+    answer.block_id.hash = block_hash(exchange, height)
+    answer.block_id.part_set_header.total = 1
+    answer.block_id.part_set_header.hash = hashlib.sha256(answer.block_id.hash).digest()
+    transactions = exchange.transactions_of(height)
+    for block in (answer.block, answer.sdk_block):
+        header = block.header
+        header.version.block = 11
+        header.chain_id = exchange.chain_id
+        header.height = height
+        if height == exchange.height:
+            header.time.FromDatetime(exchange.time)
+        header.last_block_id.hash = block_hash(exchange, height - 1)
+        header.last_block_id.part_set_header.total = 1
+        header.app_hash = hashlib.sha256(f"app {height}".encode()).digest()
+        header.validators_hash = header.next_validators_hash = _VALIDATORS
+        block.data.txs.extend(transactions)
+        block.last_commit.height = height - 1
+    answer.block.header.proposer_address = _PROPOSER
+    answer.sdk_block.header.proposer_address = encode_address(_PROPOSER)

@@ -1,0 +1,73 @@
+"""Faults to switch on: what goes wrong on the real network too, on purpose and repeatable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.paper.refusals import Refused, text_of
+
+
+@dataclass(frozen=True)
+class OrderRefusal:
+    """Answer placements that would be accepted with this refusal: so many of the next, or all of
+    them (None).
+    """
+
+    codespace: str
+    code: int
+    log: str = ""
+    count: int | None = 1
+
+
+@dataclass
+class ExchangeFaults:
+    """Faults of the whole exchange.
+
+    `fill_withheld`: orders are accepted and not matched; True for all markets, or the tickers it
+    concerns. They match when it is cleared, or expire.
+    """
+
+    fill_withheld: bool | frozenset[str] = False
+    order_refused: OrderRefusal | None = None
+
+    def take_refusal(self) -> Refused | None:
+        """The refusal for the placement at hand."""
+        fault = self.order_refused
+        if fault is None or fault.count == 0:
+            return None
+        if fault.count is not None:
+            left = fault.count - 1
+            self.order_refused = (
+                OrderRefusal(fault.codespace, fault.code, fault.log, left) if left else None
+            )
+        log = fault.log or text_of(fault.codespace, fault.code)
+        return Refused(fault.codespace, fault.code, log)
+
+    def withholds(self, ticker: str) -> bool:
+        """Whether orders of a market are accepted and not matched."""
+        if isinstance(self.fill_withheld, bool):
+            return self.fill_withheld
+        return ticker in self.fill_withheld
+
+
+@dataclass
+class NodeFaults:
+    """Faults of one node.
+
+    `answer_lost`: broadcasts are carried out and never answered, so that the caller's deadline
+    passes: so many of the next, or all of them (True). `rtt_ms` is added to every call. `down`:
+    every call fails as unavailable.
+    """
+
+    answer_lost: bool | int = False
+    rtt_ms: int = 0
+    down: bool = False
+
+    def take_lost_answer(self) -> bool:
+        """Whether the answer at hand is lost."""
+        if isinstance(self.answer_lost, bool):
+            return self.answer_lost
+        if self.answer_lost < 1:
+            return False
+        self.answer_lost -= 1
+        return True

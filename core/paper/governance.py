@@ -1,0 +1,193 @@
+"""What governance decides on a dYdX network: markets, margins, fee tiers, limits, genesis money.
+
+Read from the data files beside this module. The figures of governance.json are those of the local
+test genesis in the shape in which its node answers them. Source: docs/protocol.md, limits and
+market mathematics.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal
+
+from core.dydx.quantums import Scale
+
+_DATA = Path(__file__).with_name("data")
+
+
+@dataclass(frozen=True)
+class LiquidityTier:
+    """Margin class of a market. Open interest caps are in quote quantums; 0 turns scaling off."""
+
+    id: int
+    initial_margin_ppm: int
+    maintenance_fraction_ppm: int
+    open_interest_lower_cap: int
+    open_interest_upper_cap: int
+
+    @property
+    def maintenance_margin_ppm(self) -> int:
+        """Maintenance margin in parts per million of the notional, from the base initial margin."""
+        return self.initial_margin_ppm * self.maintenance_fraction_ppm // 1_000_000
+
+
+@dataclass(frozen=True)
+class Market:
+    """One perpetual market. Perpetual id and clob pair id are the same number; USD price of the
+    oracle = integer × 10^price_exponent.
+    """
+
+    id: int
+    ticker: str
+    market_id: int
+    scale: Scale
+    tier: LiquidityTier
+    market_type: Literal["CROSS", "ISOLATED"]
+    default_funding_ppm: int
+    price_exponent: int
+    min_price_change_ppm: int
+    genesis_price: int
+
+    def price_integer(self, usd: Decimal) -> int:
+        """The oracle's integer of a USD price, rounded down. Raises ValueError below 1."""
+        integer = int(usd.scaleb(-self.price_exponent))
+        if integer < 1:
+            raise ValueError("the price was not positive")
+        return integer
+
+    def price_usd(self, integer: int) -> Decimal:
+        """USD price of the oracle's integer, exact."""
+        return Decimal(integer).scaleb(self.price_exponent)
+
+    def notional(self, quantums: int, price: int) -> int:
+        """Quote quantums of a size at the oracle's price, cut toward zero; keeps the sign."""
+        exponent = self.scale.atomic_resolution + self.price_exponent + 6
+        product = abs(quantums) * price
+        value = product * int(10**exponent) if exponent >= 0 else product // int(10**-exponent)
+        return value if quantums >= 0 else -value
+
+
+@dataclass(frozen=True)
+class Limit:
+    """At most `limit` within `blocks` blocks."""
+
+    blocks: int
+    limit: int
+
+
+@dataclass(frozen=True)
+class GenesisAccount:
+    """A published test account and what it holds at the start."""
+
+    name: str
+    address: str
+    wallet: tuple[tuple[str, int], ...]
+    subaccount_quote_quantums: int
+
+
+@dataclass(frozen=True)
+class Governance:
+    """All parameters. `answers` are the recorded answers of parameter queries as protobuf JSON,
+    by full gRPC method.
+    """
+
+    markets: dict[int, Market]
+    taker_fee_ppm: int
+    maker_fee_ppm: int
+    short_term_limits: tuple[Limit, ...]
+    stateful_limits: tuple[Limit, ...]
+    stateful_equity_tiers: tuple[tuple[int, int], ...]
+    gas_prices: tuple[tuple[str, Decimal], ...]
+    genesis: tuple[GenesisAccount, ...]
+    answers: dict[str, dict[str, Any]]
+
+    def by_ticker(self, ticker: str) -> Market:
+        """The market of a ticker. Raises KeyError for an unknown one."""
+        for market in self.markets.values():
+            if market.ticker == ticker:
+                return market
+        raise KeyError(ticker)
+
+
+def load_governance() -> Governance:
+    """Governance from the data files."""
+    raw = json.loads((_DATA / "governance.json").read_text())
+    answers = raw["answers"]
+    tiers = {
+        row["id"]: LiquidityTier(
+            row["id"],
+            row["initial_margin_ppm"],
+            row["maintenance_fraction_ppm"],
+            int(row["open_interest_lower_cap"]),
+            int(row["open_interest_upper_cap"]),
+        )
+        for row in answers["/dydxprotocol.perpetuals.Query/AllLiquidityTiers"]["liquidity_tiers"]
+    }
+    fee = answers["/dydxprotocol.feetiers.Query/PerpetualFeeParams"]["params"]["tiers"][0]
+    rates = answers["/dydxprotocol.clob.Query/BlockRateLimitConfiguration"][
+        "block_rate_limit_config"
+    ]
+    equity = answers["/dydxprotocol.clob.Query/EquityTierLimitConfiguration"][
+        "equity_tier_limit_config"
+    ]
+    return Governance(
+        markets=_markets(tiers),
+        taker_fee_ppm=fee["taker_fee_ppm"],
+        maker_fee_ppm=fee["maker_fee_ppm"],
+        short_term_limits=_limits(rates["max_short_term_orders_and_cancels_per_n_blocks"]),
+        stateful_limits=_limits(rates["max_stateful_orders_per_n_blocks"]),
+        stateful_equity_tiers=tuple(
+            (_integer(row["usd_tnc_required"]), row["limit"])
+            for row in equity["stateful_order_equity_tiers"]
+        ),
+        gas_prices=tuple((denom, Decimal(text)) for denom, text in raw["gas_prices"].items()),
+        genesis=tuple(
+            GenesisAccount(
+                row["name"],
+                row["address"],
+                tuple((denom, int(amount)) for denom, amount in row["wallet"].items()),
+                int(row["subaccount_quote_quantums"]),
+            )
+            for row in raw["genesis_accounts"]
+        ),
+        answers=answers,
+    )
+
+
+def _markets(tiers: dict[int, LiquidityTier]) -> dict[int, Market]:
+    markets: dict[int, Market] = {}
+    for row in json.loads((_DATA / "markets.json").read_text())["markets"]:
+        usd = Decimal(row["genesis_price"])
+        markets[row["id"]] = Market(
+            id=row["id"],
+            ticker=row["ticker"],
+            market_id=row["market_id"],
+            scale=Scale(
+                row["atomic_resolution"],
+                row["quantum_conversion_exponent"],
+                row["step_base_quantums"],
+                row["subticks_per_tick"],
+            ),
+            tier=tiers[row["liquidity_tier"]],
+            market_type=row["market_type"],
+            default_funding_ppm=row["default_funding_ppm"],
+            price_exponent=row["price_exponent"],
+            min_price_change_ppm=row["min_price_change_ppm"],
+            genesis_price=int(usd.scaleb(-row["price_exponent"])),
+        )
+    return markets
+
+
+def _limits(rows: list[dict[str, int]]) -> tuple[Limit, ...]:
+    return tuple(Limit(row["num_blocks"], row["limit"]) for row in rows)
+
+
+def _integer(text: str) -> int:
+    """A SerializableInt as protobuf JSON shows it: base64 of a sign byte and the magnitude."""
+    raw = base64.b64decode(text)
+    magnitude = int.from_bytes(raw[1:], "big")
+    return -magnitude if raw[:1] == b"\x03" else magnitude

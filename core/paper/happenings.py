@@ -1,0 +1,160 @@
+"""What the exchange tells the indexer: the seam between the two halves of the paper network.
+
+As on the real network there are two sources. The node's own memory speaks at once and proves
+nothing (`OrderOpened`, `OrderRemoved`); a committed block speaks the truth (`BlockCommitted` with
+its events in the block's order). Amounts are the chain's integers: quantums (base), subticks, quote
+quantums (millionths of USDC).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class SubaccountKey:
+    """Owner address and subaccount number."""
+
+    owner: str
+    number: int
+
+
+@dataclass(frozen=True)
+class OrderKey:
+    """The chain's OrderId."""
+
+    subaccount: SubaccountKey
+    client_id: int
+    order_flags: int
+    clob_pair_id: int
+
+
+@dataclass(frozen=True)
+class PaperOrder:
+    """An order as it was signed. Exactly one of good_til_block and good_til_block_time (unix
+    seconds) is set.
+    """
+
+    key: OrderKey
+    side: Literal["BUY", "SELL"]
+    quantums: int
+    subticks: int
+    time_in_force: int
+    reduce_only: bool
+    good_til_block: int | None
+    good_til_block_time: int | None
+    client_metadata: int
+    condition_type: int = 0
+    trigger_subticks: int = 0
+
+
+@dataclass(frozen=True)
+class OrderOpened:
+    """The node took an order into its book: BEST_EFFORT_OPENED."""
+
+    order: PaperOrder
+    at: dt.datetime
+
+
+@dataclass(frozen=True)
+class OrderRemoved:
+    """The node dropped an order: BEST_EFFORT_CANCELED, or CANCELED on expiry. `order` is None where
+    the node never knew it.
+
+    `reason` is the indexer's name without its prefix ORDER_REMOVAL_REASON_.
+    """
+
+    key: OrderKey
+    order: PaperOrder | None
+    reason: str
+    status: Literal["BEST_EFFORT_CANCELED", "CANCELED"]
+    optimistic_filled_quantums: int
+    at: dt.datetime
+
+
+@dataclass(frozen=True)
+class Filled:
+    """One side of one match, committed. `order` is None for liquidations; `total_filled_quantums`
+    is the order's sum after it.
+
+    `quantums_before` is the signed position before the fill. `event_id` is unique per match and
+    shared by taker and maker. The synthetic maker's side of a match is not told.
+    """
+
+    subaccount: SubaccountKey
+    order: PaperOrder | None
+    clob_pair_id: int
+    side: Literal["BUY", "SELL"]
+    liquidity: Literal["TAKER", "MAKER"]
+    kind: Literal[
+        "LIMIT", "LIQUIDATED", "LIQUIDATION", "DELEVERAGED", "OFFSETTING", "TWAP_SUBORDER"
+    ]
+    quantums: int
+    subticks: int
+    quote_quantums: int
+    fee_quote_quantums: int
+    total_filled_quantums: int
+    quantums_before: int
+    event_id: bytes
+    transaction_hash: str
+
+
+@dataclass(frozen=True)
+class SubaccountChanged:
+    """A subaccount's committed state after the block: USDC in quote quantums, signed positions by
+    perpetual id.
+    """
+
+    subaccount: SubaccountKey
+    usdc_quote_quantums: int
+    positions: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Transferred:
+    """Money moved. A side without subaccount number is a wallet (deposit from it, withdrawal to
+    it).
+    """
+
+    sender_address: str
+    sender_number: int | None
+    recipient_address: str
+    recipient_number: int | None
+    quote_quantums: int
+    event_id: bytes
+    transaction_hash: str
+
+
+@dataclass(frozen=True)
+class StatefulChanged:
+    """A stateful order's state in the block: placed, triggered, canceled, expired."""
+
+    order: PaperOrder
+    status: Literal["OPEN", "UNTRIGGERED", "CANCELED"]
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class OracleMoved:
+    """A new oracle price. USD = price × 10^exponent."""
+
+    market_id: int
+    price: int
+    exponent: int
+
+
+BlockEvent = Filled | SubaccountChanged | Transferred | StatefulChanged | OracleMoved
+
+
+@dataclass(frozen=True)
+class BlockCommitted:
+    """A committed block."""
+
+    height: int
+    time: dt.datetime
+    events: tuple[BlockEvent, ...]
+
+
+Happening = OrderOpened | OrderRemoved | BlockCommitted

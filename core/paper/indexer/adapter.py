@@ -1,0 +1,173 @@
+"""The network's chain half as the control routes see it."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from core.dydx.protocol import Side
+from core.paper.faults import OrderRefusal as ExchangeRefusal
+from core.paper.governance import Market
+from core.paper.indexer.controls import (
+    Book,
+    Levels,
+    NodeFaults,
+    OrderRefusal,
+    PriceMode,
+    Refused,
+)
+from core.paper.indexer.texts import number
+
+if TYPE_CHECKING:
+    from core.paper.network import PaperNetwork
+
+_BLOCKS_TO_SHOW_A_PRICE: Final = 5
+_STANDSTILL: Final = "The chain made no block in time, so this is not known to have happened."
+
+
+class NetworkControls:
+    """`Controls` over a PaperNetwork. Faults of the node are put into every node."""
+
+    def __init__(self, network: PaperNetwork) -> None:
+        self._network = network
+        self._exchange = network.exchange
+
+    async def give(self, address: str, number: int, quote_quantums: int) -> None:
+        """Credit USDC to a subaccount, with the coins that a wallet needs for fees."""
+        try:
+            tx_hash = self._exchange.give(address, number, quote_quantums)
+        except ValueError as error:
+            raise Refused(f"The faucet gave nothing: {error}.") from error
+        await self._included(tx_hash)
+
+    async def give_native(self, address: str) -> None:
+        """Coins for a wallet. They come with the smallest deposit, a millionth of a USDC."""
+        await self.give(address, 0, 1)
+
+    async def set_price(self, ticker: str, price: Decimal) -> int:
+        """Move an oracle price; the height of the block that shows it."""
+        market = self._exchange.governance.by_ticker(ticker)
+        try:
+            integer = market.price_integer(price)
+            self._exchange.set_price(ticker, price)
+        except ValueError as error:
+            raise Refused(f"The price was not set: {error}.") from error
+        for _ in range(_BLOCKS_TO_SHOW_A_PRICE):
+            try:
+                block = await self._network.chain.next_block()
+            except TimeoutError as error:
+                raise Refused(_STANDSTILL) from error
+            if self._exchange.oracle_price(market) == integer:
+                return block.height
+        raise Refused("No block showed the price; somebody else may have set another.")
+
+    def set_price_mode(self, mode: PriceMode, seed: int | None, volatility: Decimal | None) -> None:
+        """Let prices walk, or hold them; what is not given stays."""
+        settings = self._exchange.prices.settings
+        settings.mode = mode
+        settings.seed = settings.seed if seed is None else seed
+        settings.volatility = settings.volatility if volatility is None else volatility
+
+    def set_book(
+        self,
+        ticker: str | None,
+        levels: int | None,
+        level_usd: Decimal | None,
+        spacing_bps: Decimal | None,
+    ) -> None:
+        """Shape the synthetic book of a market, or of all; what is not given stays."""
+        shape = self._exchange.shape if ticker is None else self._exchange.book_shape(ticker)
+        self._exchange.shape_book(
+            replace(
+                shape,
+                levels=shape.levels if levels is None else levels,
+                level_usd=shape.level_usd if level_usd is None else level_usd,
+                spacing_bps=shape.spacing_bps if spacing_bps is None else spacing_bps,
+            ),
+            ticker,
+        )
+
+    def book(self, clob_pair_id: int) -> Book:
+        """The nodes' book of a market now."""
+        market = self._exchange.governance.markets[clob_pair_id]
+        return Book(self._levels(market, Side.BUY), self._levels(market, Side.SELL))
+
+    def node_faults(self) -> NodeFaults:
+        """Faults in force; of several nodes the largest count and round trip."""
+        nodes, refusal = self._network.nodes, self._exchange.faults.order_refused
+        lost = [node.faults.answer_lost for node in nodes]
+        return NodeFaults(
+            fill_withheld=bool(self._exchange.faults.fill_withheld),
+            answer_lost=True
+            if any(each is True for each in lost)
+            else max(map(int, lost), default=0) or False,
+            order_refused=None
+            if refusal is None
+            else OrderRefusal(refusal.codespace, refusal.code, refusal.count),
+            rtt_ms=max((node.faults.rtt_ms for node in nodes), default=0),
+        )
+
+    def set_node_faults(self, faults: NodeFaults) -> None:
+        """Put these faults in force."""
+        present = self.node_faults()
+        if faults.fill_withheld != present.fill_withheld:
+            self._exchange.faults.fill_withheld = faults.fill_withheld
+        if faults.order_refused != present.order_refused:
+            refusal = faults.order_refused
+            self._exchange.faults.order_refused = (
+                None
+                if refusal is None
+                else ExchangeRefusal(refusal.codespace, refusal.code, count=refusal.count)
+            )
+        for node in self._network.nodes:
+            if faults.answer_lost is not present.answer_lost:
+                node.faults.answer_lost = faults.answer_lost
+            if faults.rtt_ms != present.rtt_ms:
+                node.faults.rtt_ms = faults.rtt_ms
+
+    def grpc_calls(self) -> Mapping[str, int]:
+        """Calls of all nodes by full method name."""
+        sums: collections.Counter[str] = collections.Counter()
+        for node in self._network.nodes:
+            sums.update(node.calls)
+        return sums
+
+    def reset_grpc_calls(self) -> None:
+        """Count anew on every node."""
+        for node in self._network.nodes:
+            node.calls.clear()
+
+    def state(self) -> dict[str, Any]:
+        """Settings for people and tests."""
+        prices, shape = self._exchange.prices.settings, self._exchange.shape
+        return {
+            "chainId": self._exchange.chain_id,
+            "chainHeight": self._exchange.height,
+            "prices": {
+                "mode": prices.mode,
+                "seed": prices.seed,
+                "volatility": number(prices.volatility),
+            },
+            "book": {
+                "levels": shape.levels,
+                "level_usd": number(shape.level_usd),
+                "spacing_bps": number(shape.spacing_bps),
+            },
+            "nodes": [node.port for node in self._network.nodes],
+        }
+
+    def _levels(self, market: Market, side: Side) -> Levels:
+        scale = market.scale
+        return tuple(
+            (scale.price_of(subticks), scale.size_of(quantums))
+            for subticks, quantums in self._exchange.book_levels(market.id, side)
+        )
+
+    async def _included(self, tx_hash: str) -> None:
+        try:
+            await self._network.chain.included(tx_hash)
+        except TimeoutError as error:
+            raise Refused(_STANDSTILL) from error

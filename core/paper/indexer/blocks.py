@@ -1,0 +1,516 @@
+"""One committed block turned into rows and websocket messages.
+
+Order of messages as recorded: the height, then per owner the trading reward, per fill the changed
+position and USDC (still with the old sums), per order its fills with the order row and the position
+with the new sums; then trades and candles. Source: docs/protocol.md, life of an order.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from core.dydx.protocol import INDEXER_NAMESPACE
+from core.paper.happenings import (
+    BlockCommitted,
+    Filled,
+    OracleMoved,
+    PaperOrder,
+    StatefulChanged,
+    SubaccountChanged,
+    SubaccountKey,
+    Transferred,
+)
+from core.paper.indexer import markets, shapes
+from core.paper.indexer.records import (
+    ZERO,
+    FillRow,
+    OrderRow,
+    PnlRow,
+    PositionRow,
+    SubaccountRow,
+    TradeRow,
+    TransferRow,
+    order_id_of,
+    subaccount_id_of,
+)
+from core.paper.indexer.texts import EXACT, average, iso, milliseconds, number, usdc
+from core.paper.indexer.updates import Update
+
+if TYPE_CHECKING:
+    from core.paper.indexer.rows import Rows
+
+Json = dict[str, Any]
+REWARD_SHARE: Final = Decimal("0.99")
+NATIVE_COIN_USD: Final = Decimal("23.5")
+"""What the paper network's native coin is taken to be worth where rewards are counted out."""
+STATISTICS_BLOCKS: Final = 10
+TRADES_KEPT: Final = 1000
+CANCELED_SHOWN_BLOCKS: Final = 20
+LIQUIDATION_KINDS: Final = ("LIQUIDATED", "LIQUIDATION", "DELEVERAGED", "OFFSETTING")
+
+
+class BlockWork:
+    """The work of one block. Made for it and thrown away after `run`."""
+
+    def __init__(self, rows: Rows, block: BlockCommitted) -> None:
+        self.rows = rows
+        self.block = block
+        self.at = milliseconds(block.time)
+        self.before = rows.height
+        self.finals = {
+            event.subaccount: event
+            for event in block.events
+            if isinstance(event, SubaccountChanged)
+        }
+        self.updates: list[Update] = []
+        self.trades: list[TradeRow] = []
+        self.order_fills: dict[str, list[FillRow]] = {}
+        self.last_fill = {
+            _group(event): index
+            for index, event in enumerate(block.events)
+            if isinstance(event, Filled)
+        }
+
+    def run(self) -> list[Update]:
+        """Apply the block; answers the messages."""
+        rows, previous = self.rows, self.rows.time
+        rows.height, rows.time = self.block.height, self.at
+        self.updates.append(
+            Update(
+                "v4_block_height",
+                "v4_block_height",
+                {"blockHeight": str(rows.height), "time": iso(self.at)},
+            )
+        )
+        self._rewards()
+        for index, event in enumerate(self.block.events):
+            if isinstance(event, Filled):
+                self._filled(index, event)
+            elif isinstance(event, Transferred):
+                self._transferred(event)
+            elif isinstance(event, StatefulChanged):
+                self._stateful(event)
+            elif isinstance(event, OracleMoved):
+                self._oracle(event)
+        for final in self.finals.values():
+            self._settle(final)
+        self._publish_trades()
+        self._forget_old()
+        self._hourly(previous)
+        if self.block.height % STATISTICS_BLOCKS == 0:
+            self._statistics()
+        return self.updates
+
+    def _rewards(self) -> None:
+        fees: dict[str, int] = {}
+        for event in self.block.events:
+            if isinstance(event, Filled) and event.liquidity == "TAKER":
+                owner = event.subaccount.owner
+                fees[owner] = fees.get(owner, 0) + event.fee_quote_quantums
+        for owner, fee in fees.items():
+            if fee > 0:
+                reward = EXACT.divide(EXACT.multiply(usdc(fee), REWARD_SHARE), NATIVE_COIN_USD)
+                contents = {
+                    "tradingReward": number(reward.quantize(Decimal(1).scaleb(-18), None, EXACT)),
+                    "createdAtHeight": str(self.block.height),
+                    "createdAt": iso(self.at),
+                }
+                self._tell(SubaccountKey(owner, 0), {"tradingReward": contents})
+
+    def _filled(self, index: int, event: Filled) -> None:
+        row = self._subaccount(event.subaccount)
+        sign = 1 if event.side == "BUY" else -1
+        self._set_position(row, event.clob_pair_id, event.quantums_before + sign * event.quantums)
+        row.usdc += -sign * event.quote_quantums - event.fee_quote_quantums
+        row.updated_height = self.block.height
+        changed = self._changed_rows(event.subaccount, event.clob_pair_id)
+        self._tell(
+            event.subaccount,
+            {"perpetualPositions": changed, "assetPositions": [self._asset(row)]},
+        )
+        fill = self._book_fill(event)
+        group = _group(event)
+        self.order_fills.setdefault(group, []).append(fill)
+        order = self._order_after(event) if event.order is not None else None
+        if self.last_fill[group] == index:
+            self._tell_fills(event, group, order)
+        if event.liquidity == "TAKER":
+            self._trade(event, fill)
+
+    def _tell_fills(self, event: Filled, group: str, order: OrderRow | None) -> None:
+        market = self.rows.markets[event.clob_pair_id]
+        contents: Json = {
+            "fills": [shapes.fill_ws(fill, market) for fill in self.order_fills[group]],
+            "perpetualPositions": [
+                shapes.position_ws(
+                    self._latest(event.subaccount, event.clob_pair_id),
+                    market.ticker,
+                    self.rows.price(event.clob_pair_id),
+                )
+            ],
+            "blockHeight": str(self.block.height),
+        }
+        if order is not None:
+            contents["orders"] = [shapes.order_row_full(order, market)]
+        self._tell(event.subaccount, contents)
+
+    def _subaccount(self, key: SubaccountKey) -> SubaccountRow:
+        """The row of a subaccount. One that was never heard of starts from its final state less
+        what this block moved.
+        """
+        row = self.rows.subaccounts.get(key)
+        if row is None:
+            final = self.finals.get(key)
+            start = 0 if final is None else final.usdc_quote_quantums - self._moved(key)
+            row = SubaccountRow(key, start, {}, self.block.height)
+            self.rows.subaccounts[key] = row
+        return row
+
+    def _moved(self, key: SubaccountKey) -> int:
+        moved = 0
+        for event in self.block.events:
+            if isinstance(event, Filled) and event.subaccount == key:
+                sign = 1 if event.side == "BUY" else -1
+                moved += -sign * event.quote_quantums - event.fee_quote_quantums
+            elif isinstance(event, Transferred):
+                moved += _transfer_sign(event, key) * event.quote_quantums
+        return moved
+
+    def _set_position(self, row: SubaccountRow, market_id: int, quantums: int) -> None:
+        """Change the held quantums and the position rows: open, grow, shrink, close, reverse."""
+        if quantums:
+            row.positions[market_id] = quantums
+        else:
+            row.positions.pop(market_id, None)
+        size = self.rows.markets[market_id].scale.size_of(quantums)
+        positions = self.rows.positions.setdefault(row.key, [])
+        current = next((each for each in positions if _is_open(each, market_id)), None)
+        side = "LONG" if quantums > 0 else "SHORT"
+        if current is not None and (not quantums or current.side != side):
+            current.status, current.size, current.closed_at = "CLOSED", ZERO, self.at
+            current = None
+        if not quantums:
+            return
+        if current is None:
+            current = self._open_position(row.key, market_id, side, size)
+            positions.append(current)
+        current.size = size
+        current.max_size = max(current.max_size, size, key=abs)
+
+    def _open_position(
+        self, key: SubaccountKey, market_id: int, side: str, size: Decimal
+    ) -> PositionRow:
+        serial = len(self.rows.positions.get(key, []))
+        name = f"{subaccount_id_of(key)}-{market_id}-{self.block.height}-{serial}"
+        return PositionRow(
+            id=str(uuid.uuid5(INDEXER_NAMESPACE, name)),
+            subaccount=key,
+            market=market_id,
+            side=side,
+            size=size,
+            max_size=size,
+            created_at=self.at,
+            created_height=self.block.height,
+        )
+
+    def _changed_rows(self, key: SubaccountKey, market_id: int) -> list[Json]:
+        """The position rows that this step touched: a reversal closes one and opens another."""
+        market = self.rows.markets[market_id]
+        ours = [each for each in self.rows.positions.get(key, []) if each.market == market_id]
+        touched = ours[-1:]
+        if len(ours) > 1 and ours[-2].closed_at == self.at and ours[-1].sum_open == ZERO:
+            touched = ours[-2:]
+        price = self.rows.price(market_id)
+        return [shapes.position_ws(each, market.ticker, price) for each in touched]
+
+    def _latest(self, key: SubaccountKey, market_id: int) -> PositionRow:
+        ours = [each for each in self.rows.positions[key] if each.market == market_id]
+        return ours[-1]
+
+    def _book_fill(self, event: Filled) -> FillRow:
+        """Write the fill and count it into its position row, as a whole and only there: a
+        reversing fill adds its full size to the new row.
+        """
+        market = self.rows.markets[event.clob_pair_id]
+        position = self._latest(event.subaccount, event.clob_pair_id)
+        size = market.scale.size_of(event.quantums)
+        price = market.scale.price_of(event.subticks)
+        event_id = event.event_id.hex()
+        name = f"{event_id}-{event.liquidity}"
+        fill = FillRow(
+            id=str(uuid.uuid5(INDEXER_NAMESPACE, name)),
+            subaccount=event.subaccount,
+            order_id=None if event.order is None else order_id_of(event.order.key),
+            market=event.clob_pair_id,
+            side=event.side,
+            liquidity=event.liquidity,
+            kind=event.kind,
+            size=size,
+            price=price,
+            quote_amount=usdc(event.quote_quantums),
+            fee=usdc(event.fee_quote_quantums),
+            client_metadata=None if event.order is None else str(event.order.client_metadata),
+            event_id=event_id,
+            transaction_hash=event.transaction_hash,
+            created_at=self.at,
+            created_height=self.block.height,
+            size_before=EXACT.subtract(position.sum_open, position.sum_close),
+            entry_before=position.entry_price if position.sum_open else None,
+            side_before=position.side,
+        )
+        self.rows.fills.setdefault(event.subaccount, []).append(fill)
+        _count_in(position, fill)
+        return fill
+
+    def _order_after(self, event: Filled) -> OrderRow:
+        """The order's row after the fill, and what the node's memory still holds of it."""
+        order = event.order
+        assert order is not None
+        row_id = order_id_of(order.key)
+        row = self._row_of(order, row_id)
+        row.order = order
+        row.total_filled = event.total_filled_quantums
+        row.status = self._status_after(row)
+        row.updated_at, row.updated_height = self.at, self.block.height
+        if row.status != "OPEN":
+            self.rows.memory.pop(row_id, None)
+        return row
+
+    def _status_after(self, row: OrderRow) -> str:
+        order = row.order
+        if row.total_filled >= order.quantums or order.key.order_flags == 128:
+            return "FILLED"
+        if order.time_in_force == 1:
+            return "CANCELED"
+        if order.good_til_block_time is None and row.id in self.rows.canceled:
+            return self.rows.canceled[row.id][0]
+        return "OPEN"
+
+    def _row_of(self, order: PaperOrder, row_id: str, status: str = "OPEN") -> OrderRow:
+        row = self.rows.orders.get(row_id)
+        if row is None:
+            height = self.block.height
+            row = OrderRow(row_id, order, status, 0, self.at, height, self.at, height)
+            self.rows.orders[row_id] = row
+            self.rows.order_ids.setdefault(order.key.subaccount, []).append(row_id)
+        return row
+
+    def _trade(self, event: Filled, fill: FillRow) -> None:
+        kind = event.kind if event.kind in ("LIQUIDATED", "DELEVERAGED") else "LIMIT"
+        trade = TradeRow(
+            fill.event_id,
+            event.clob_pair_id,
+            event.side,
+            fill.size,
+            fill.price,
+            kind,
+            self.at,
+            self.block.height,
+        )
+        self.trades.append(trade)
+
+    def _transferred(self, event: Transferred) -> None:
+        row = TransferRow(
+            id=str(uuid.uuid5(INDEXER_NAMESPACE, f"transfer-{event.event_id.hex()}")),
+            sender=event.sender_address,
+            sender_number=event.sender_number,
+            recipient=event.recipient_address,
+            recipient_number=event.recipient_number,
+            size=usdc(event.quote_quantums),
+            transaction_hash=event.transaction_hash,
+            created_at=self.at,
+            created_height=self.block.height,
+        )
+        self.rows.transfers.append(row)
+        ends = [(event.sender_address, event.sender_number)]
+        ends.append((event.recipient_address, event.recipient_number))
+        keys = [SubaccountKey(address, n) for address, n in ends if n is not None]
+        for key in keys:
+            held = self._subaccount(key)
+            amount = _transfer_sign(event, key) * event.quote_quantums
+            held.usdc += amount
+            held.net_transfers += amount
+            held.updated_height = self.block.height
+            self._tell(key, {"assetPositions": [self._asset(held)]})
+        within = len(keys) == 2 and _parent(keys[0]) == _parent(keys[1])
+        for key in keys:
+            incoming = (key.owner, key.number) == (row.recipient, row.recipient_number)
+            height = str(self.block.height)
+            contents = {
+                "transfers": shapes.transfer_ws(row, incoming=incoming),
+                "blockHeight": height,
+            }
+            self.updates.append(
+                Update(
+                    "v4_subaccounts",
+                    f"{key.owner}/{key.number}",
+                    contents,
+                    key.number,
+                    {"blockHeight": height} if within else None,
+                )
+            )
+
+    def _stateful(self, event: StatefulChanged) -> None:
+        order = event.order
+        row_id = order_id_of(order.key)
+        known = self.rows.orders.get(row_id)
+        renewed = event.status != "CANCELED" and known is not None and known.status == "CANCELED"
+        if renewed:
+            self.rows.orders.pop(row_id)
+            self.rows.order_ids[order.key.subaccount].remove(row_id)
+        row = self._row_of(order, row_id, event.status)
+        if row.status != "FILLED":
+            row.status = event.status
+        row.updated_at, row.updated_height = self.at, self.block.height
+        market = self.rows.markets[order.key.clob_pair_id]
+        if event.status == "UNTRIGGERED":
+            message = shapes.order_row_full(row, market)
+            height = self.block.height
+        elif event.status == "OPEN":
+            message, height = shapes.opened_order(order, "OPEN", market, row), self.before
+        else:
+            filled = {"totalFilled": number(market.scale.size_of(row.total_filled))}
+            reason = event.reason or "USER_CANCELED"
+            message = shapes.removed_order(order, "CANCELED", reason, market, row, filled)
+            height = self.before
+        self._tell(order.key.subaccount, {"orders": [message], "blockHeight": str(height)})
+
+    def _oracle(self, event: OracleMoved) -> None:
+        market = self.rows.by_oracle.get(event.market_id)
+        if market is None:
+            return
+        oracle = self.rows.oracles[event.market_id]
+        oracle.price = Decimal(event.price).scaleb(event.exponent, EXACT)
+        contents = {
+            market.ticker: {
+                "oraclePrice": number(oracle.price),
+                "effectiveAt": iso(self.at),
+                "effectiveAtHeight": str(self.block.height),
+                "marketId": event.market_id,
+            }
+        }
+        self.updates.append(Update("v4_markets", "v4_markets", {"oraclePrices": contents}))
+
+    def _settle(self, final: SubaccountChanged) -> None:
+        """Take the committed state; what the block's other events did not tell is told here."""
+        row = self._subaccount(final.subaccount)
+        positions = {market_id: size for market_id, size in final.positions if size}
+        moved = [
+            market_id
+            for market_id in row.positions.keys() | positions.keys()
+            if row.positions.get(market_id, 0) != positions.get(market_id, 0)
+        ]
+        contents: Json = {}
+        for market_id in sorted(moved):
+            self._set_position(row, market_id, positions.get(market_id, 0))
+            changed = self._changed_rows(row.key, market_id)
+            contents.setdefault("perpetualPositions", []).extend(changed)
+        if row.usdc != final.usdc_quote_quantums:
+            row.usdc = final.usdc_quote_quantums
+            contents["assetPositions"] = [self._asset(row)]
+        if contents:
+            row.updated_height = self.block.height
+            self._tell(row.key, contents)
+
+    def _publish_trades(self) -> None:
+        by_market: dict[int, list[TradeRow]] = {}
+        for trade in self.trades:
+            by_market.setdefault(trade.market, []).append(trade)
+        interest = self.rows.open_interest() if by_market else {}
+        for market_id, trades in by_market.items():
+            kept = self.rows.trades.setdefault(market_id, [])
+            kept.extend(trades)
+            del kept[:-TRADES_KEPT]
+            ticker = self.rows.markets[market_id].ticker
+            told = {"trades": [shapes.trade_ws(trade) for trade in trades]}
+            self.updates.append(Update("v4_trades", ticker, told))
+            candles = {}
+            for trade in trades:
+                for row in self.rows.candles.take(trade, interest.get(market_id, ZERO)):
+                    candles[row.resolution] = row
+            for resolution, row in candles.items():
+                told = shapes.candle(row, ticker)
+                self.updates.append(Update("v4_candles", f"{ticker}/{resolution}", told))
+
+    def _forget_old(self) -> None:
+        limit = self.block.height - CANCELED_SHOWN_BLOCKS
+        for row_id, (_, good_til_block) in list(self.rows.canceled.items()):
+            if good_til_block < limit:
+                del self.rows.canceled[row_id]
+
+    def _hourly(self, previous: dt.datetime | None) -> None:
+        """At a full hour: samples for the 24-hour change and a row of each subaccount's worth."""
+        if previous is not None and previous.replace(
+            minute=0, second=0, microsecond=0
+        ) == self.at.replace(minute=0, second=0, microsecond=0):
+            return
+        for oracle in self.rows.oracles.values():
+            oracle.recent.append((self.at, oracle.price))
+            del oracle.recent[:-25]
+        if previous is None:
+            return
+        hour = self.at.replace(minute=0, second=0, microsecond=0)
+        for key, row in self.rows.subaccounts.items():
+            equity, _ = self.rows.equity(row)
+            self.rows.pnl.setdefault(key, []).append(
+                PnlRow(key, equity, usdc(row.net_transfers), hour, self.block.height, self.at)
+            )
+
+    def _statistics(self) -> None:
+        trading = markets.changes(self.rows)
+        if trading:
+            self.updates.append(Update("v4_markets", "v4_markets", {"trading": trading}))
+
+    def _asset(self, row: SubaccountRow) -> Json:
+        position_id = str(uuid.uuid5(INDEXER_NAMESPACE, f"{subaccount_id_of(row.key)}-0"))
+        return shapes.asset_ws(row.key, position_id, row.usdc)
+
+    def _tell(self, key: SubaccountKey, contents: Json) -> None:
+        contents.setdefault("blockHeight", str(self.block.height))
+        self.updates.append(self.rows.subaccount_update(key, contents))
+
+
+def _group(event: Filled) -> str:
+    """Fills of one order make one message; those of liquidations one each."""
+    owner = event.subaccount
+    name = order_id_of(event.order.key) if event.order is not None else event.event_id.hex()
+    return f"{owner.owner}/{owner.number}/{name}"
+
+
+def _is_open(row: PositionRow, market_id: int) -> bool:
+    return row.market == market_id and row.status == "OPEN"
+
+
+def _parent(key: SubaccountKey) -> tuple[str, int]:
+    return key.owner, key.number % 128
+
+
+def _transfer_sign(event: Transferred, key: SubaccountKey) -> int:
+    """+1 for the recipient, −1 for the sender, 0 for both or neither."""
+    ours = (key.owner, key.number)
+    received = ours == (event.recipient_address, event.recipient_number)
+    sent = ours == (event.sender_address, event.sender_number)
+    return int(received) - int(sent)
+
+
+def _count_in(position: PositionRow, fill: FillRow) -> None:
+    """Add a fill to the sums of its position row."""
+    position.fees = EXACT.add(position.fees, fill.fee)
+    if (fill.side == "BUY") == (position.side == "LONG"):
+        worth = EXACT.multiply(position.entry_price, position.sum_open)
+        worth = EXACT.fma(fill.price, fill.size, worth)
+        position.sum_open = EXACT.add(position.sum_open, fill.size)
+        position.entry_price = average(worth, position.sum_open)
+        return
+    worth = EXACT.multiply(position.exit_price or ZERO, position.sum_close)
+    worth = EXACT.fma(fill.price, fill.size, worth)
+    position.sum_close = EXACT.add(position.sum_close, fill.size)
+    position.exit_price = average(worth, position.sum_close)
+    gain = EXACT.multiply(EXACT.subtract(fill.price, position.entry_price), fill.size)
+    if fill.kind in LIQUIDATION_KINDS:
+        position.fees = EXACT.subtract(position.fees, fill.fee)
+    else:
+        position.own_pnl = EXACT.add(position.own_pnl, gain if position.side == "LONG" else -gain)

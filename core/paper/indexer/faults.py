@@ -1,0 +1,142 @@
+"""The faults that can be switched on over POST /paper/faults, and their validation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from core.paper.indexer.controls import NodeFaults, OrderRefusal
+
+Json = dict[str, Any]
+_MAX_MS = 60_000
+_MAX_COUNT = 1_000_000
+
+
+class BadBody(ValueError):
+    """A control body that cannot be used; the text is a sentence for the one who sent it."""
+
+
+@dataclass(frozen=True)
+class IndexerFaults:
+    """Faults of the indexer. `rest_500` and `rest_429`: True for every request, or how many."""
+
+    indexer_lag_blocks: int = 0
+    indexer_latency_ms: int | None = None
+    rest_500: bool | int = False
+    rest_429: bool | int = False
+
+
+@dataclass(frozen=True)
+class Change:
+    """A validated body of POST /paper/faults."""
+
+    node: NodeFaults
+    indexer: IndexerFaults
+    close_sockets: bool
+
+
+_NAMES = (
+    "fill_withheld",
+    "answer_lost",
+    "order_refused",
+    "rtt_ms",
+    "indexer_lag_blocks",
+    "indexer_latency_ms",
+    "ws_closed",
+    "rest_500",
+    "rest_429",
+    "clear",
+)
+
+
+def parse_change(body: Any, node: NodeFaults, indexer: IndexerFaults) -> Change:
+    """The faults after this body; what it does not name stays. Raises BadBody."""
+    if not isinstance(body, dict) or not body:
+        raise BadBody("The body must be a JSON object with at least one fault.")
+    for name in body:
+        if name not in _NAMES:
+            raise BadBody(f"Unknown fault {name!r}. Known are: {', '.join(_NAMES)}.")
+    if _flag(body, "clear", False):
+        node, indexer = NodeFaults(), IndexerFaults()
+    node = replace(
+        node,
+        fill_withheld=_flag(body, "fill_withheld", node.fill_withheld),
+        answer_lost=_flag_or_count(body, "answer_lost", node.answer_lost),
+        order_refused=_refusal(body, node.order_refused),
+        rtt_ms=_whole(body, "rtt_ms", node.rtt_ms, _MAX_MS),
+    )
+    latency = indexer.indexer_latency_ms
+    if body.get("indexer_latency_ms") is not None:
+        latency = _whole(body, "indexer_latency_ms", 0, _MAX_MS)
+    elif "indexer_latency_ms" in body:
+        latency = None
+    indexer = replace(
+        indexer,
+        indexer_lag_blocks=_whole(body, "indexer_lag_blocks", indexer.indexer_lag_blocks, 10_000),
+        indexer_latency_ms=latency,
+        rest_500=_flag_or_count(body, "rest_500", indexer.rest_500),
+        rest_429=_flag_or_count(body, "rest_429", indexer.rest_429),
+    )
+    return Change(node, indexer, _flag(body, "ws_closed", False))
+
+
+def shown(node: NodeFaults, indexer: IndexerFaults) -> Json:
+    """The faults in force, as GET /paper/faults answers them."""
+    refusal = node.order_refused
+    return {
+        "fill_withheld": node.fill_withheld,
+        "answer_lost": node.answer_lost,
+        "order_refused": None
+        if refusal is None
+        else {"codespace": refusal.codespace, "code": refusal.code, "count": refusal.count},
+        "rtt_ms": node.rtt_ms,
+        "indexer_lag_blocks": indexer.indexer_lag_blocks,
+        "indexer_latency_ms": indexer.indexer_latency_ms,
+        "rest_500": indexer.rest_500,
+        "rest_429": indexer.rest_429,
+    }
+
+
+def _flag(body: Json, name: str, present: bool) -> bool:
+    value = body.get(name, present)
+    if not isinstance(value, bool):
+        raise BadBody(f"{name} must be true or false.")
+    return value
+
+
+def _whole(body: Json, name: str, present: int, limit: int) -> int:
+    value = body.get(name, present)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= limit:
+        raise BadBody(f"{name} must be a whole number from 0 to {limit}.")
+    return value
+
+
+def _flag_or_count(body: Json, name: str, present: bool | int) -> bool | int:
+    value = body.get(name, present)
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, int) or not 0 <= value <= _MAX_COUNT:
+        raise BadBody(f"{name} must be true, false, or how many times (a whole number).")
+    return value or False
+
+
+def _refusal(body: Json, present: OrderRefusal | None) -> OrderRefusal | None:
+    if "order_refused" not in body:
+        return present
+    value = body["order_refused"]
+    if value is None or value is False:
+        return None
+    if not isinstance(value, dict) or set(value) - {"codespace", "code", "count"}:
+        raise BadBody(
+            'order_refused must be null or {"codespace": text, "code": number, "count": number}.'
+        )
+    codespace, code, count = value.get("codespace"), value.get("code"), value.get("count")
+    if not isinstance(codespace, str) or not codespace:
+        raise BadBody('order_refused.codespace must be a text such as "clob".')
+    if isinstance(code, bool) or not isinstance(code, int) or not 1 <= code < 2**32:
+        raise BadBody("order_refused.code must be a whole number from 1.")
+    if count is not None:
+        count = _whole(value, "count", 0, _MAX_COUNT)
+        if count == 0:
+            return None
+    return OrderRefusal(codespace, code, count)

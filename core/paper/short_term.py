@@ -1,0 +1,245 @@
+"""Short-term orders in the node's memory: placed, replaced, cancelled, expired.
+
+They live until their good-til-block is committed, never enter the chain's state, and a cancel is
+remembered until its own good-til-block even where nobody saw the order. Source: docs/protocol.md,
+state-dependent checks and cancels.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from v4_proto.dydxprotocol.clob.order_pb2 import Order, OrderId
+
+from core.dydx.protocol import SHORT_BLOCK_WINDOW, TimeInForce
+from core.paper.book import Book, Resting
+from core.paper.gotext import block_order, go_order
+from core.paper.governance import Market
+from core.paper.happenings import (
+    Happening,
+    OrderKey,
+    OrderOpened,
+    OrderRemoved,
+    PaperOrder,
+    SubaccountKey,
+)
+from core.paper.matching import Matcher, Status, never_rests
+from core.paper.refusals import Refused, clob
+
+_REASONS: Final[dict[Status, str]] = {
+    "UNDERCOLLATERALIZED": "UNDERCOLLATERALIZED",
+    "RESIZED": "REDUCE_ONLY_RESIZE",
+    "ISOLATED": "VIOLATES_ISOLATED_SUBACCOUNT_CONSTRAINTS",
+}
+
+
+@dataclass
+class ShortTerm:
+    """The node's memory of short-term orders over all markets."""
+
+    books: dict[int, Book]
+    markets: dict[int, Market]
+    matcher: Matcher
+    tell: Callable[[Happening], None]
+    now: Callable[[], dt.datetime]
+    cancels: dict[OrderKey, int] = field(default_factory=dict)
+    withheld: dict[OrderKey, PaperOrder] = field(default_factory=dict)
+    _arrivals: int = 0
+    _resized: list[OrderKey] = field(default_factory=list)
+    _hashes: dict[OrderKey, bytes] = field(default_factory=dict)
+
+    def window(self, good_til_block: int, next_height: int) -> None:
+        """Refuse a good-til-block outside of next … next + 40."""
+        if good_til_block < next_height:
+            raise clob(
+                10,
+                f"GoodTilBlock {good_til_block} is less than the current blockHeight {next_height}",
+            )
+        if good_til_block > next_height + SHORT_BLOCK_WINDOW:
+            raise clob(
+                11,
+                f"The GoodTilBlock {good_til_block} exceeds the current blockHeight {next_height} "
+                f"plus ShortBlockWindow {SHORT_BLOCK_WINDOW}",
+            )
+
+    def place(self, wire: Order, market: Market, withhold: bool) -> None:
+        """Take an order: refuse it, or match what matches and rest or drop the rest. `withhold`
+        accepts it without matching.
+        """
+        order = paper_order(wire)
+        self._check_new(wire, order, market)
+        if withhold:
+            self._drop_replaced(order, market.id)
+            self.withheld[order.key] = order
+            self._hashes[order.key] = order_hash(wire)
+            self.tell(OrderOpened(order, self.now()))
+            return
+        self._drop_replaced(order, market.id)
+        self._hashes[order.key] = order_hash(wire)
+        self.tell(OrderOpened(order, self.now()))
+        self._match(order, market)
+
+    def release(self, withholds: Callable[[str], bool]) -> None:
+        """Match the withheld orders of the markets that are not withheld any more."""
+        for order in list(self.withheld.values()):
+            market = self.markets[order.key.clob_pair_id]
+            if withholds(market.ticker):
+                continue
+            del self.withheld[order.key]
+            try:
+                self._match(order, market)
+            except Refused:
+                continue
+
+    def cancel(self, key: OrderKey, good_til_block: int) -> None:
+        """Cancel an order of this id that expires no later than the cancel. Unknown ids are
+        accepted and remembered.
+        """
+        if self.cancels.get(key, 0) >= good_til_block:
+            raise clob(9)
+        self.cancels[key] = good_til_block
+        resting = self._standing(key)
+        if resting is None:
+            self._removed(key, None, "USER_CANCELED", 0)
+        elif (resting.good_til_block or 0) <= good_til_block:
+            self._take_out(key)
+            self._removed(key, resting, "USER_CANCELED", self.matcher.filled(key))
+
+    def removed_maker(self, order: PaperOrder, reason: str) -> None:
+        """A maker fell out while another order matched."""
+        self._removed(order.key, order, reason, self.matcher.filled(order.key))
+
+    def finish_block(self) -> None:
+        """Say again, without the order, which reduce-only orders were cut in this block."""
+        for key in self._resized:
+            self._removed(key, None, "REDUCE_ONLY_RESIZE", 0)
+        self._resized = []
+
+    def expire(self, height: int) -> None:
+        """Drop what is dead once the block of this height is committed."""
+        orders = [entry.order for book in self.books.values() for entry in book.resting()]
+        orders += self.withheld.values()
+        for order in orders:
+            if (order.good_til_block or 0) <= height:
+                self._take_out(order.key)
+                self.tell(
+                    OrderRemoved(
+                        order.key,
+                        order,
+                        "EXPIRED",
+                        "CANCELED",
+                        self.matcher.filled(order.key),
+                        self.now(),
+                    )
+                )
+        self.cancels = {key: until for key, until in self.cancels.items() if until > height}
+        self._hashes = {key: held for key, held in self._hashes.items() if self._standing(key)}
+
+    def _check_new(self, wire: Order, order: PaperOrder, market: Market) -> None:
+        cancelled = self.cancels.get(order.key, 0)
+        if cancelled >= (order.good_til_block or 0):
+            raise clob(7, f"Order: {go_order(wire)}, Cancellation GoodTilBlock: {cancelled}")
+        for standing in (self._standing(order.key), self.matcher.in_block.get(order.key)):
+            if standing is not None:
+                self._check_replacement(wire, order, standing)
+        filled = self.matcher.filled(order.key)
+        if filled and order.quantums - filled < market.scale.step_base_quantums:
+            raise clob(
+                24,
+                "Order remaining amount is less than `MinOrderBaseQuantums`. Remaining amount: "
+                f"{max(order.quantums - filled, 0)}. Order: {block_order(wire)}",
+            )
+        if order.reduce_only and not self.matcher.reducible(order, market):
+            raise clob(2001)
+        if filled and never_rests(order):
+            raise clob(2004, f"Order: {block_order(wire)}")
+
+    def _check_replacement(self, wire: Order, order: PaperOrder, standing: PaperOrder) -> None:
+        new, old = order.good_til_block or 0, standing.good_til_block or 0
+        known = self._hashes.get(order.key)
+        not_larger = known is None or order_hash(wire) <= known
+        if new < old or (new == old and not_larger):
+            raise clob(
+                20,
+                "New order cannot reduce the GoodTilBlock or GoodTilBlockTime of existing order",
+            )
+        if order.side != standing.side:
+            raise clob(20, "New order cannot change the Side of the existing order")
+        if order.time_in_force != standing.time_in_force:
+            raise clob(20, "New order cannot change the TimeInForce of the existing order")
+        if order.reduce_only != standing.reduce_only:
+            raise clob(20, "New order cannot change the ReduceOnly of the existing order")
+
+    def _drop_replaced(self, order: PaperOrder, pair: int) -> None:
+        standing = self._standing(order.key)
+        if standing is not None:
+            self._take_out(order.key)
+            self._removed(order.key, standing, "REPLACED", 0)
+
+    def _match(self, order: PaperOrder, market: Market) -> None:
+        book = self.books[market.id]
+        if order.time_in_force == TimeInForce.POST_ONLY and self.matcher.would_cross(order, book):
+            self._removed(order.key, order, "POST_ONLY_WOULD_CROSS_MAKER_ORDER", 0)
+            raise clob(2003)
+        remaining, status = self.matcher.take(order, market, book)
+        if not remaining:
+            return
+        if status != "DONE":
+            self._removed(order.key, order, _REASONS[status], 0)
+            if status == "RESIZED":
+                self._resized.append(order.key)
+            if status == "ISOLATED":
+                raise clob(2005)
+        elif never_rests(order):
+            self._removed(order.key, order, "IMMEDIATE_OR_CANCEL_WOULD_REST_ON_BOOK", 0)
+        else:
+            self._arrivals += 1
+            book.rest(Resting(order, remaining, self._arrivals))
+
+    def _standing(self, key: OrderKey) -> PaperOrder | None:
+        """The order of this id that rests or is withheld."""
+        book = self.books.get(key.clob_pair_id)
+        resting = book.find(key) if book else None
+        return resting.order if resting else self.withheld.get(key)
+
+    def _take_out(self, key: OrderKey) -> None:
+        self.books[key.clob_pair_id].take_out(key)
+        self.withheld.pop(key, None)
+
+    def _removed(
+        self, key: OrderKey, order: PaperOrder | None, reason: str, optimistic: int
+    ) -> None:
+        self.tell(OrderRemoved(key, order, reason, "BEST_EFFORT_CANCELED", optimistic, self.now()))
+
+
+def order_key(wire: OrderId) -> OrderKey:
+    """The key of an order id."""
+    subaccount = SubaccountKey(wire.subaccount_id.owner, wire.subaccount_id.number)
+    return OrderKey(subaccount, wire.client_id, wire.order_flags, wire.clob_pair_id)
+
+
+def order_hash(wire: Order) -> bytes:
+    """What decides between two orders with the same id and good-til-block."""
+    return hashlib.sha256(wire.SerializeToString()).digest()
+
+
+def paper_order(wire: Order) -> PaperOrder:
+    """An order as the indexer half is told of it."""
+    stateful = bool(wire.order_id.order_flags)
+    return PaperOrder(
+        key=order_key(wire.order_id),
+        side="BUY" if wire.side == Order.SIDE_BUY else "SELL",
+        quantums=wire.quantums,
+        subticks=wire.subticks,
+        time_in_force=wire.time_in_force,
+        reduce_only=wire.reduce_only,
+        good_til_block=None if stateful else wire.good_til_block,
+        good_til_block_time=wire.good_til_block_time if stateful else None,
+        client_metadata=wire.client_metadata,
+        condition_type=wire.condition_type,
+        trigger_subticks=wire.conditional_order_trigger_subticks,
+    )

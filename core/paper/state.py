@@ -1,0 +1,210 @@
+"""What the exchange remembers, twice: `working` is the state the next block will have, `committed`
+the state of the last published block. Queries read the committed one, as on the real chain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+from core.paper.happenings import OrderKey, SubaccountKey
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account of the chain. `nonces` are the timestamp nonces kept, `ejected` the largest one
+    that was dropped from them.
+    """
+
+    number: int
+    sequence: int = 0
+    public_key: bytes | None = None
+    nonces: tuple[int, ...] = ()
+    ejected: int = 0
+
+
+@dataclass(frozen=True)
+class Subaccount:
+    """USDC in quote quantums and signed positions by perpetual id, without zeros."""
+
+    usdc: int = 0
+    positions: tuple[tuple[int, int], ...] = ()
+
+    def position(self, perpetual_id: int) -> int:
+        """Signed quantums held of a perpetual."""
+        for held, quantums in self.positions:
+            if held == perpetual_id:
+                return quantums
+        return 0
+
+    def changed(self, perpetual_id: int, quantums: int, quote_quantums: int) -> Subaccount:
+        """This subaccount after a position and its USDC moved by these amounts."""
+        positions = dict(self.positions)
+        positions[perpetual_id] = positions.get(perpetual_id, 0) + quantums
+        kept = tuple(sorted((key, value) for key, value in positions.items() if value))
+        return Subaccount(self.usdc + quote_quantums, kept)
+
+    def paid(self, quote_quantums: int) -> Subaccount:
+        """This subaccount after its USDC moved."""
+        return replace(self, usdc=self.usdc + quote_quantums)
+
+
+@dataclass(frozen=True)
+class OrderFill:
+    """What an order id has filled, and the height at whose end the chain forgets it."""
+
+    quantums: int
+    forget_at: int
+
+
+@dataclass(frozen=True)
+class Included:
+    """A transaction in a block, as GetTx shows it."""
+
+    height: int
+    time_s: int
+    raw: bytes
+    codespace: str
+    code: int
+    log: str
+    data: str
+    gas_wanted: int
+    gas_used: int
+
+
+@dataclass(frozen=True)
+class Header:
+    """The last block: height, unix microseconds, and how many accounts were numbered so far."""
+
+    height: int
+    time_us: int
+    accounts: int
+
+
+Changes = dict[str, dict[object, object]]
+
+
+class Table(Generic[K, V]):
+    """A mapping with a working and a committed side."""
+
+    def __init__(self) -> None:
+        self.working: dict[K, V] = {}
+        self.committed: dict[K, V] = {}
+        self._touched: set[K] = set()
+
+    def get(self, key: K) -> V | None:
+        """The working value."""
+        return self.working.get(key)
+
+    def put(self, key: K, value: V) -> None:
+        """Set the working value."""
+        self.working[key] = value
+        self._touched.add(key)
+
+    def drop(self, key: K) -> None:
+        """Remove the working value."""
+        if self.working.pop(key, None) is not None:
+            self._touched.add(key)
+
+    def take_changes(self) -> dict[K, V | None]:
+        """What changed since the last call, None for removed, and forget that it did."""
+        changes = {key: self.working.get(key) for key in self._touched}
+        self._touched.clear()
+        return changes
+
+    def publish(self, changes: dict[K, V | None]) -> None:
+        """Make these changes the committed state."""
+        _apply(self.committed, changes)
+
+    def mark(self) -> tuple[dict[K, V], set[K]]:
+        """The working side as it is now."""
+        return dict(self.working), set(self._touched)
+
+    def back_to(self, working: dict[K, V], touched: set[K]) -> None:
+        """Go back to a mark; the mapping stays the same object."""
+        self.working.clear()
+        self.working.update(working)
+        self._touched = touched
+
+    def load(self, rows: dict[K, V]) -> None:
+        """Start from saved rows."""
+        self.working = dict(rows)
+        self.committed = dict(rows)
+        self._touched.clear()
+
+
+def _apply(target: dict[K, V], changes: dict[K, V | None]) -> None:
+    for key, value in changes.items():
+        if value is None:
+            target.pop(key, None)
+        else:
+            target[key] = value
+
+
+class State:
+    """All tables of the exchange. Balances are by (address, denom); prices by market id."""
+
+    def __init__(self) -> None:
+        self.header: Table[str, Header] = Table()
+        self.accounts: Table[str, Account] = Table()
+        self.balances: Table[tuple[str, str], int] = Table()
+        self.subaccounts: Table[SubaccountKey, Subaccount] = Table()
+        self.fills: Table[OrderKey, OrderFill] = Table()
+        self.prices: Table[int, int] = Table()
+        self.transactions: Table[str, Included] = Table()
+
+    def tables(self) -> Iterator[tuple[str, Table[object, object]]]:
+        """Every table with its name, in a fixed order."""
+        yield from vars(self).items()
+
+    @property
+    def height(self) -> int:
+        """Height of the last finished block."""
+        return self.header.working["last"].height
+
+    def subaccount(self, key: SubaccountKey) -> Subaccount:
+        """The working subaccount; an unknown one is empty."""
+        return self.subaccounts.get(key) or Subaccount()
+
+    def balance(self, address: str, denom: str) -> int:
+        """The working balance of a wallet."""
+        return self.balances.get((address, denom)) or 0
+
+    def pay(self, address: str, denom: str, amount: int) -> None:
+        """Move a wallet's balance. The caller has checked that it does not become negative."""
+        self.balances.put((address, denom), self.balance(address, denom) + amount)
+
+    def know(self, address: str) -> Account:
+        """The account of an address, numbered now if it is new."""
+        account = self.accounts.get(address)
+        if account is None:
+            last = self.header.working["last"]
+            account = Account(number=last.accounts)
+            self.header.put("last", replace(last, accounts=last.accounts + 1))
+            self.accounts.put(address, account)
+        return account
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Undo what happened inside when it ends with an exception."""
+        before = [(table, *table.mark()) for _, table in self.tables()]
+        try:
+            yield
+        except BaseException:
+            for table, working, touched in before:
+                table.back_to(working, touched)
+            raise
+
+    def take_changes(self) -> Changes:
+        """What this block changed, by table."""
+        return {name: table.take_changes() for name, table in self.tables()}
+
+    def publish(self, changes: Changes) -> None:
+        """Make a block's changes the committed state."""
+        for name, table in self.tables():
+            table.publish(changes[name])

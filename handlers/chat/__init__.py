@@ -1,0 +1,1 @@
+"""The chat: one module per conversation, turned into calls on the desk."""

@@ -1,0 +1,71 @@
+"""/accounts: what is connected, and disconnecting it."""
+
+from __future__ import annotations
+
+from aiogram import Bot, F, Router
+from aiogram.filters import Command
+from aiogram.types import CallbackQuery, Message
+
+from core.trading.views import AccountView, DeskError, TraderView
+from handlers.chat.buttons import AccountButton, MenuButton
+from handlers.chat.deps import ChatDeps
+from handlers.chat.sending import answer, say, show
+from handlers.chat.texts import accounts as texts
+
+
+def build_router() -> Router:
+    """Accounts of a trader."""
+    router = Router(name=__name__)
+    router.message.register(list_command, Command("accounts"))
+    router.callback_query.register(list_button, MenuButton.filter(F.what == "accounts"))
+    router.callback_query.register(show_account, AccountButton.filter(F.action == "show"))
+    router.callback_query.register(
+        confirm_disconnect, AccountButton.filter(F.action == "disconnect")
+    )
+    router.callback_query.register(disconnect, AccountButton.filter(F.action == "erase"))
+    return router
+
+
+async def list_command(message: Message, bot: Bot, deps: ChatDeps, trader: TraderView) -> None:
+    """/accounts"""
+    await say(bot, message.chat.id, texts.account_list(await deps.desk.accounts(trader)))
+
+
+async def list_button(query: CallbackQuery, bot: Bot, deps: ChatDeps, trader: TraderView) -> None:
+    """The list, from a button."""
+    await answer(query)
+    await show(bot, query, texts.account_list(await deps.desk.accounts(trader)))
+
+
+async def _account(deps: ChatDeps, trader: TraderView, account_id: int) -> AccountView:
+    for account in await deps.desk.accounts(trader):
+        if account.id == account_id:
+            return account
+    raise DeskError("unknown_account", "This account is not connected.")
+
+
+async def show_account(
+    query: CallbackQuery, bot: Bot, deps: ChatDeps, trader: TraderView, callback_data: AccountButton
+) -> None:
+    """One account."""
+    account = await _account(deps, trader, callback_data.account_id)
+    await answer(query)
+    await show(bot, query, texts.account_screen(account))
+
+
+async def confirm_disconnect(
+    query: CallbackQuery, bot: Bot, deps: ChatDeps, trader: TraderView, callback_data: AccountButton
+) -> None:
+    """Before the key is erased."""
+    account = await _account(deps, trader, callback_data.account_id)
+    await answer(query)
+    await show(bot, query, texts.confirm_disconnect(account))
+
+
+async def disconnect(
+    query: CallbackQuery, bot: Bot, deps: ChatDeps, trader: TraderView, callback_data: AccountButton
+) -> None:
+    """Erases the key."""
+    await deps.desk.disconnect_account(trader, callback_data.account_id)
+    await answer(query, "Disconnected.")
+    await show(bot, query, texts.disconnected())

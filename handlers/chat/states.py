@@ -1,0 +1,35 @@
+"""What a chat can be waiting for."""
+
+from __future__ import annotations
+
+from aiogram.fsm.state import State, StatesGroup
+
+
+class Connecting(StatesGroup):
+    """A key is awaited, or the answer whether its account is the right one."""
+
+    phrase = State()
+    confirm = State()
+
+
+class NamingStrategy(StatesGroup):
+    """The name of a new strategy."""
+
+    name = State()
+
+
+class EditingStrategy(StatesGroup):
+    """One value of a strategy."""
+
+    value = State()
+
+
+class AdjustingPlan(StatesGroup):
+    """Take profit, then stop loss, then whether to save them."""
+
+    take_profit = State()
+    stop_loss = State()
+    confirm = State()
+
+
+SECRET_STATES = frozenset({Connecting.phrase.state, Connecting.confirm.state})

@@ -1,0 +1,1 @@
+"""What the bot says: views and events rendered to entities and keyboards, never to raw markup."""

@@ -1,0 +1,125 @@
+"""Accounts: what they hold and how they are disconnected."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aiogram.utils.formatting import Bold, Code, Text
+
+from core.trading.views import AccountView
+from handlers.chat.buttons import AccountButton, CancelButton, MenuButton
+from handlers.chat.texts import numbers
+from handlers.chat.texts.screen import (
+    LOOK,
+    PAPER,
+    PROVED,
+    Screen,
+    button,
+    keyboard,
+    lines,
+    short_address,
+)
+
+
+def account_line(account: AccountView) -> Text:
+    """Network and address of an account, on one line."""
+    sign = f"{PAPER} " if account.network == "paper" else ""
+    return Text(
+        sign, account.network, " · ", Code(short_address(account.address)),
+        f" · {account.subaccount_number}",
+    )  # fmt: skip
+
+
+def funds(account: AccountView) -> str:
+    """Equity and free collateral of an account, as far as they are known."""
+    if account.equity is None:
+        return "equity unknown: the network does not answer just now"
+    shown = f"equity {numbers.usdc(account.equity)}"
+    free = account.free_collateral
+    return shown if free is None else f"{shown} · free {numbers.amount(free)}"
+
+
+def account_list(accounts: Sequence[AccountView]) -> Screen:
+    """/accounts"""
+    if not accounts:
+        return Screen(
+            Text("No account is connected yet."),
+            keyboard([button("Connect an account", MenuButton(what="connect"))]),
+        )
+    parts: list[Text | str] = [Bold("Accounts")]
+    for account in accounts:
+        parts += [account_line(account), funds(account)]
+    return Screen(
+        lines(*parts),
+        keyboard(
+            *(
+                [
+                    button(
+                        f"{account.network} · {short_address(account.address)}",
+                        AccountButton(action="show", account_id=account.id),
+                    )
+                ]
+                for account in accounts[:20]
+            ),
+            [button("Connect another", MenuButton(what="connect"))],
+        ),
+    )
+
+
+def account_screen(account: AccountView) -> Screen:
+    """One account with its buttons."""
+    return Screen(
+        lines(
+            account_line(account),
+            Code(account.address),
+            funds(account),
+        ),
+        keyboard(
+            [button("New strategy", AccountButton(action="strategy", account_id=account.id))],
+            [
+                button(
+                    "Disconnect…",
+                    AccountButton(action="disconnect", account_id=account.id),
+                    "danger",
+                )
+            ],
+            [button("All accounts", MenuButton(what="accounts"))],
+        ),
+    )
+
+
+def confirm_disconnect(account: AccountView) -> Screen:
+    """Before a key is erased."""
+    return Screen(
+        lines(
+            account_line(account),
+            f"{LOOK} Disconnecting erases the key that I keep. Strategies of this account are "
+            "paused and I can no longer close anything on it. The funds stay where they are."
+            + (
+                " Nobody has the phrase of a paper account: its play money is lost."
+                if account.network == "paper"
+                else ""
+            ),
+        ),
+        keyboard(
+            [
+                button(
+                    "Erase the key and disconnect",
+                    AccountButton(action="erase", account_id=account.id),
+                    "danger",
+                )
+            ],
+            [button("Keep it", CancelButton())],
+        ),
+    )
+
+
+def disconnected() -> Screen:
+    """The key is gone."""
+    return Screen(
+        lines(
+            f"{PROVED} Disconnected. The key is erased and its strategies are paused.",
+            "Copies of the database made earlier still hold it, encrypted.",
+        ),
+        keyboard([button("All accounts", MenuButton(what="accounts"))]),
+    )

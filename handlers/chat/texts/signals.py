@@ -1,0 +1,142 @@
+"""The card: the one living message of a signal, edited as things are proved."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Final
+
+from aiogram.utils.formatting import Bold, Code, Text
+
+from core.trading.views import OrderView, PositionView, SignalView
+from handlers.chat.texts import numbers
+from handlers.chat.texts.positions import plan_lines, position_keyboard, reason_words
+from handlers.chat.texts.screen import (
+    LOOK,
+    PAPER,
+    PROVED,
+    REFUSED,
+    UNKNOWN,
+    WAITING,
+    Screen,
+    clean,
+    lines,
+    market,
+    quiet,
+    theirs,
+    word,
+)
+
+MAX_ORDERS: Final = 4
+
+
+def card(signal: SignalView, nonce: int) -> Screen:
+    """The card of a signal as the ledger has it now. `nonce` names this keyboard."""
+    position = signal.position
+    side = position.side if position is not None else word(signal.action)
+    parts: list[Text | str | None] = [
+        Text(
+            f"{PAPER} " if signal.network == "paper" else "",
+            Bold(market(signal.symbol), "  ", side),
+            "  · ",
+            theirs(signal.strategy_name, 32),
+        ),
+        Text(f"{PROVED} received   ", numbers.clock_time(signal.received_at)),
+    ]
+    for order in signal.orders[:MAX_ORDERS]:
+        parts += order_lines(order, position, signal.received_at)
+    if len(signal.orders) > MAX_ORDERS:
+        parts.append(f"and {len(signal.orders) - MAX_ORDERS} more orders")
+    parts += _outcome_lines(signal)
+    if position is not None and _has_fill(signal):
+        parts += _position_lines(position)
+    if signal.duplicates:
+        parts.append(
+            f"sent again {signal.duplicates} {'time' if signal.duplicates == 1 else 'times'}; "
+            "acted once"
+        )
+    open_position = position if position is not None and position.state == "open" else None
+    shown = (
+        position_keyboard(open_position, nonce, card=True)
+        if open_position is not None and _has_fill(signal)
+        else None
+    )
+    return Screen(lines(*parts), shown)
+
+
+def _has_fill(signal: SignalView) -> bool:
+    return any(order.filled_size > 0 for order in signal.orders)
+
+
+def _outcome_lines(signal: SignalView) -> list[Text | str | None]:
+    if signal.state == "refused":
+        return [f"{REFUSED} refused: {quiet(signal.reason_text or 'no reason given')}"]
+    if signal.state == "missed":
+        return [f"{LOOK} missed: {quiet(signal.reason_text or 'it came too late')}"]
+    if signal.state in ("stored", "running") and not signal.orders:
+        return [f"{WAITING} waiting for its turn"]
+    return []
+
+
+def order_lines(
+    order: OrderView, position: PositionView | None, received_at: dt.datetime
+) -> list[Text | str | None]:
+    """The steps of one order that are proved, and the one that is awaited."""
+    tick = position.tick_size if position is not None else None
+    step = position.step_size if position is not None else None
+    steps: list[Text | str | None] = []
+    if order.accepted_at is not None:
+        took = numbers.latency(order.accepted_at - received_at)
+        steps.append(Text(f"{PROVED} accepted   {took} · tx ", short_hash(order.tx_hash)))
+    if order.state in ("created", "broadcasting"):
+        steps.append(f"{WAITING} sending")
+    elif order.state == "unknown":
+        steps.append(f"{UNKNOWN} no answer from the node; checking the chain, not sending again")
+    elif order.state == "refused":
+        steps.append(Text(f"{REFUSED} refused by the node", _code(order)))
+    elif order.state == "accepted":
+        steps.append(f"{WAITING} waiting for the fill")
+    elif order.filled_size == 0 and order.state in ("canceled", "expired"):
+        steps.append(f"{LOOK} not filled: nothing was traded")
+    if order.filled_size > 0 and order.average_price is not None:
+        whole = order.filled_size == order.size
+        amount = numbers.size(order.filled_size, step)
+        steps.append(
+            f"{PROVED} filled     {amount}"
+            + ("" if whole else f" of {numbers.size(order.size, step)}")
+            + f" at {numbers.price(order.average_price, tick)}"
+            + _fill_facts(order, received_at)
+        )
+        if not whole and order.state == "partially_filled":
+            steps.append(f"{WAITING} waiting for the rest")
+    return steps
+
+
+def _fill_facts(order: OrderView, received_at: dt.datetime) -> str:
+    facts = ""
+    if order.resolved_at is not None:
+        facts += f" · {numbers.latency(order.resolved_at - received_at)}"
+    if order.slippage_percent is not None:
+        facts += f" · slippage {numbers.percent(order.slippage_percent, 2)}"
+    return facts
+
+
+def _code(order: OrderView) -> str:
+    if order.code is None:
+        return ""
+    return f": code {order.code}{f' of {quiet(order.codespace, 32)}' if order.codespace else ''}"
+
+
+def short_hash(tx_hash: str) -> Text:
+    """4F2A…9C1E"""
+    shown = tx_hash if len(tx_hash) <= 12 else f"{tx_hash[:4]}…{tx_hash[-4:]}"
+    return Code(clean(shown, 16))
+
+
+def _position_lines(position: PositionView) -> list[Text | str | None]:
+    if position.state == "open":
+        return list(plan_lines(position))
+    net = position.realized_pnl - position.fees
+    return [
+        f"{PROVED} closed: {reason_words(position.close_reason)} · "
+        f"{numbers.signed_usdc(net)} after fees"
+    ]

@@ -1,0 +1,280 @@
+"""The rows against what a real indexer said of the same trades, and what the recordings lack."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from core.paper.happenings import (
+    BlockCommitted,
+    BlockEvent,
+    Filled,
+    OrderOpened,
+    OrderRemoved,
+    PaperOrder,
+)
+from core.paper.indexer import views
+from core.paper.indexer.records import order_id_of
+from core.paper.indexer.rows import Rows
+from tests.core.paper.indexer_kit import (
+    GOVERNANCE,
+    LINK,
+    ME,
+    START,
+    T,
+    a_deposit,
+    a_fill,
+    a_order,
+    holding,
+    micro,
+    order_of,
+    price_of,
+    quantums_of,
+    recorded,
+    stateful,
+    subticks_of,
+)
+
+Contents = dict[str, Any]
+NOT_COMPARED = ("id", "positionId", "tradingReward", "transactionHash")
+PRICES = {
+    "ws_story.json": {"LINK-USD": "7.204646989", "SOL-USD": "23.50695125"},
+    "ws_reversal.json": {"LINK-USD": "7.2"},
+}
+
+
+def heights(story: list[Contents]) -> list[tuple[int, list[Contents]]]:
+    grouped = itertools.groupby(story, key=lambda each: int(each["blockHeight"]))
+    return [(height, list(group)) for height, group in grouped]
+
+
+def play(story: list[Contents], prices: dict[str, str], rows: Rows) -> list[Contents]:
+    """Tell the rows what the chain must have told the real indexer; what they say to T/0."""
+    said: list[Contents] = []
+    orders: dict[str, PaperOrder] = {}
+    held: dict[int, int] = {}
+
+    def take(happening: Any) -> None:
+        said.extend(update.contents for update in rows.on(happening) if update.id == f"{T}/0")
+
+    for height, contents in heights(story):
+        rows.height = height
+        committed = [each for each in contents if _is_committed(each)]
+        for each in contents:
+            if each not in committed:
+                take(_memory(each["orders"][0], orders))
+        if committed:
+            events = [price_of(rows.by_ticker[name].id, usd) for name, usd in prices.items()]
+            at = next(_times(committed))
+            block_events = [*events, *_events(committed, orders, held)]
+            take(BlockCommitted(height, at, tuple(block_events)))
+    return said
+
+
+def _is_committed(contents: Contents) -> bool:
+    return "orders" not in contents or "fills" in contents
+
+
+def _times(committed: list[Contents]) -> Any:
+    for each in committed:
+        for fill in each.get("fills", []):
+            yield dt.datetime.fromisoformat(fill["createdAt"])
+        if "transfers" in each:
+            yield dt.datetime.fromisoformat(each["transfers"]["createdAt"])
+
+
+def _memory(row: Contents, orders: dict[str, PaperOrder]) -> OrderOpened | OrderRemoved:
+    order = order_of(row) if "side" in row else None
+    if order is not None:
+        orders[row["id"]] = order
+        assert order_id_of(order.key) == row["id"]
+    if row["status"] == "BEST_EFFORT_OPENED":
+        assert order is not None
+        return OrderOpened(order, START)
+    known = order or orders[row["id"]]
+    return OrderRemoved(
+        known.key,
+        order,
+        row["removalReason"].removeprefix("ORDER_REMOVAL_REASON_"),
+        row["status"],
+        quantums_of(int(row["clobPairId"]), row.get("totalOptimisticFilled", "0")),
+        START,
+    )
+
+
+def _events(
+    committed: list[Contents], orders: dict[str, PaperOrder], held: dict[int, int]
+) -> list[BlockEvent]:
+    events: list[BlockEvent] = []
+    totals: dict[str, int] = {}
+    for each in committed:
+        if "transfers" in each:
+            events.append(
+                a_deposit(each["transfers"]["size"], sender=each["transfers"]["sender"]["address"])
+            )
+        for fill in each.get("fills", []):
+            order = orders[fill["orderId"]]
+            market = int(fill["clobPairId"])
+            quantums = quantums_of(market, fill["size"])
+            done = quantums_of(market, each["orders"][0]["totalFilled"])
+            already = done - sum(quantums_of(market, row["size"]) for row in each["fills"])
+            totals[fill["orderId"]] = totals.get(fill["orderId"], already) + quantums
+            events.append(
+                Filled(
+                    ME,
+                    order,
+                    market,
+                    fill["side"],
+                    fill["liquidity"],
+                    fill["type"],
+                    quantums,
+                    subticks_of(market, fill["price"]),
+                    micro(fill["quoteAmount"]),
+                    micro(fill["fee"]),
+                    totals[fill["orderId"]],
+                    held.get(market, 0),
+                    bytes.fromhex(fill["eventId"]),
+                    fill["transactionHash"],
+                )
+            )
+            signed = quantums if fill["side"] == "BUY" else -quantums
+            held[market] = held.get(market, 0) + signed
+    return events
+
+
+def plain(value: Any, key: str = "") -> Any:
+    """A message without what only the other chain can know, numbers by value."""
+    if key in NOT_COMPARED and not (key == "tradingReward" and isinstance(value, dict)):
+        return "…"
+    if isinstance(value, dict):
+        return {name: plain(each, name) for name, each in value.items()}
+    if isinstance(value, list):
+        return [plain(each) for each in value]
+    return value
+
+
+def test_the_recorded_trades_give_the_recorded_messages() -> None:
+    story = recorded("ws_story.json")
+    said = play(story, PRICES["ws_story.json"], Rows(GOVERNANCE.markets))
+    assert len(said) == len(story)
+    for ours, theirs in zip(said, story, strict=True):
+        assert json.dumps(plain(ours), indent=1) == json.dumps(plain(theirs), indent=1)
+
+
+def test_a_reversal_closes_a_row_without_exit_and_opens_one_of_the_whole_size() -> None:
+    story = recorded("ws_reversal.json")
+    rows = Rows(GOVERNANCE.markets)
+    said = play(story, PRICES["ws_reversal.json"], rows)
+    positions = [each["perpetualPositions"] for each in said if "perpetualPositions" in each]
+    expected = [each["perpetualPositions"] for each in story if "perpetualPositions" in each]
+    assert plain(positions) == plain(expected)
+    closed = views.position(rows, rows.positions[ME][0])
+    assert (closed["status"], closed["sumClose"], closed["exitPrice"]) == ("CLOSED", "0", None)
+
+
+@pytest.fixture
+def rows() -> Rows:
+    made = Rows(GOVERNANCE.markets)
+    made.height = 700
+    return made
+
+
+def commit(rows: Rows, *events: BlockEvent) -> list[Contents]:
+    at = START + dt.timedelta(seconds=rows.height - 700)
+    updates = rows.on(BlockCommitted(rows.height + 1, at, events))
+    return [each.contents for each in updates if each.channel == "v4_subaccounts"]
+
+
+def test_a_state_that_no_event_explains_is_told_and_kept(rows: Rows) -> None:
+    commit(rows, a_deposit("100"), holding("100"))
+    said = commit(rows, holding("99.5", (LINK, "3")))
+    assert [each["assetPositions"][0]["size"] for each in said] == ["99.5"]
+    assert said[0]["perpetualPositions"][0]["size"] == "3"
+    assert rows.subaccounts[ME].usdc == 99_500_000
+
+
+def test_a_state_that_the_events_explain_is_not_told_twice(rows: Rows) -> None:
+    said = commit(rows, a_deposit("100"), holding("100"))
+    assert [sorted(each) for each in said] == [
+        ["assetPositions", "blockHeight"],
+        ["blockHeight", "transfers"],
+    ]
+
+
+def test_an_account_the_indexer_never_heard_of_starts_from_its_final_state(rows: Rows) -> None:
+    fill = a_fill(a_order(), "10", "7.2")
+    said = commit(rows, fill, holding("927.964", (LINK, "10")))
+    assets = [each["assetPositions"][0]["size"] for each in said if "assetPositions" in each]
+    assert assets == ["927.964"]
+
+
+def test_a_partly_filled_ioc_ends_canceled_and_a_resting_order_stays_open(rows: Rows) -> None:
+    commit(rows, a_fill(a_order(1, size="10"), "4", "7.2"))
+    resting = a_order(2, size="10", tif=0)
+    rows.on(OrderOpened(resting, START))
+    commit(rows, a_fill(resting, "4", "7.2", before="4", number=2, liquidity="MAKER"))
+    status = {row.order.key.client_id: row.status for row in rows.orders.values()}
+    assert status == {1: "CANCELED", 2: "OPEN"}
+
+
+def test_a_resting_order_partly_filled_and_then_canceled_stays_best_effort_canceled(
+    rows: Rows,
+) -> None:
+    order = a_order(2, size="10", tif=0)
+    rows.on(OrderOpened(order, START))
+    commit(rows, a_fill(order, "4", "7.2", liquidity="MAKER"))
+    rows.on(
+        OrderRemoved(order.key, order, "USER_CANCELED", "BEST_EFFORT_CANCELED", 4_000_000, START)
+    )
+    row = rows.orders[order_id_of(order.key)]
+    assert views.order(rows, row)["status"] == "BEST_EFFORT_CANCELED"
+    assert views.order(rows, row)["totalFilled"] == "4"
+
+
+def test_an_order_canceled_before_its_fill_is_seen_ends_as_it_was_canceled(rows: Rows) -> None:
+    order = a_order(2, size="10", tif=0)
+    rows.on(OrderOpened(order, START))
+    rows.on(OrderRemoved(order.key, order, "USER_CANCELED", "BEST_EFFORT_CANCELED", 0, START))
+    commit(rows, a_fill(order, "4", "7.2", liquidity="MAKER"))
+    assert rows.orders[order_id_of(order.key)].status == "BEST_EFFORT_CANCELED"
+
+
+def test_a_conditional_order_goes_from_untriggered_over_open_to_canceled(rows: Rows) -> None:
+    stop = a_order(7, "SELL", flags=32, condition_type=1, trigger_subticks=7_000_000_000)
+    said = [
+        commit(rows, stateful(stop, "UNTRIGGERED"))[0],
+        commit(rows, stateful(stop, "OPEN"))[0],
+        commit(rows, stateful(stop, "CANCELED", "USER_CANCELED"))[0],
+    ]
+    orders = [each["orders"][0] for each in said]
+    assert [each["status"] for each in orders] == ["UNTRIGGERED", "OPEN", "CANCELED"]
+    assert [each["type"] for each in orders] == ["STOP_LIMIT"] * 3
+    assert orders[2]["removalReason"] == "ORDER_REMOVAL_REASON_USER_CANCELED"
+    assert [each["blockHeight"] for each in said] == ["701", "701", "702"]
+
+
+def test_equity_and_free_collateral_follow_the_oracle(rows: Rows) -> None:
+    commit(rows, a_deposit("1000"), price_of(LINK, "7.2"))
+    commit(rows, a_fill(a_order(), "10", "7.2"))
+    commit(rows, price_of(LINK, "8"))
+    equity, free = rows.equity(rows.subaccounts[ME])
+    assert equity == Decimal(1000) - Decimal("0.036") + Decimal(8)
+    margin = GOVERNANCE.markets[LINK].tier.initial_margin_ppm
+    assert free == equity - Decimal(80) * margin / 1_000_000
+
+
+def test_rows_survive_being_written_down(rows: Rows) -> None:
+    commit(rows, a_deposit("1000"), price_of(LINK, "7.2"))
+    commit(rows, a_fill(a_order(), "10", "7.2"), stateful(a_order(5, flags=64, tif=0), "OPEN"))
+    written = json.dumps(rows.dump())
+    again = Rows(GOVERNANCE.markets)
+    again.load(json.loads(written))
+    assert again.dump() == rows.dump()
+    more = a_fill(a_order(2, "SELL"), "10", "7.3", before="10", number=3)
+    assert commit(again, more) == commit(rows, more)
+    assert views.subaccount_snapshot(again, T, 0) == views.subaccount_snapshot(rows, T, 0)

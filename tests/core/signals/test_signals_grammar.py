@@ -1,0 +1,279 @@
+"""What an alert's fields mean, and which are turned away."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.signals.faults import AlertFault
+from core.signals.grammar import Action, Alert, Level, parse_alert, secret_of
+from core.signals.reading import read_object
+
+NOW = dt.datetime(2026, 1, 31, 12, 0, 30, tzinfo=dt.UTC)
+SMALLEST = {"secret": "s" * 43, "symbol": "BTCUSDT.P", "action": "buy"}
+
+
+def alert(**fields: Any) -> Alert:
+    return parse_alert(read_object(json.dumps(SMALLEST | fields).encode()), NOW)
+
+
+def fault(**fields: Any) -> AlertFault:
+    with pytest.raises(AlertFault) as caught:
+        alert(**fields)
+    return caught.value
+
+
+def test_the_smallest_alert_has_a_symbol_and_an_action() -> None:
+    assert alert() == Alert(Action.BUY, "BTCUSDT.P", None, None, None, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("word", "action"),
+    [
+        ("buy", Action.BUY),
+        ("SELL", Action.SELL),
+        (" Close ", Action.CLOSE),
+        ("exit", Action.CLOSE),
+        ("Flat", Action.CLOSE),
+    ],
+)
+def test_actions_are_known_in_any_case(word: str, action: Action) -> None:
+    assert alert(action=word).action is action
+
+
+@pytest.mark.parametrize(
+    "word", ["", "long", "short", "reverse", "cancel", "buyy", 1, True, ["buy"]]
+)
+def test_other_actions_are_refused(word: object) -> None:
+    assert fault(action=word).code == "action_unknown"
+
+
+@pytest.mark.parametrize("name", ["symbol", "action"])
+def test_symbol_and_action_must_be_there(name: str) -> None:
+    assert fault(**{name: None}).code == f"{name}_missing"
+
+
+@pytest.mark.parametrize("symbol", ["", "  ", "x" * 65, "BTC\nUSD", 5, ["BTC-USD"]])
+def test_a_symbol_is_a_short_printable_text(symbol: object) -> None:
+    assert fault(symbol=symbol).code == "symbol_invalid"
+
+
+@pytest.mark.parametrize("name", ["size", "size_usd"])
+@pytest.mark.parametrize(
+    ("given", "amount"), [(1, "1"), ("0.050", "0.050"), (" 2 ", "2"), ("1e-3", "0.001")]
+)
+def test_an_amount_is_a_number_or_a_number_in_quotes(name: str, given: object, amount: str) -> None:
+    assert getattr(alert(**{name: given}), name) == Decimal(amount)
+
+
+def test_an_amount_keeps_its_digits() -> None:
+    raw = b'{"symbol": "BTC-USD", "action": "buy", "size": 0.1000000000000000055511151231257827}'
+
+    assert parse_alert(read_object(raw), NOW).size == Decimal(
+        "0.1000000000000000055511151231257827"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        (0, "size_not_positive"),
+        (-1, "size_not_positive"),
+        ("-0.5", "size_not_positive"),
+        ("-0", "size_not_positive"),
+        ("", "size_invalid"),
+        ("5%", "size_invalid"),
+        ("1,000", "size_invalid"),
+        ("1e999999", "size_invalid"),
+        ("NaN", "size_invalid"),
+        ("Infinity", "size_invalid"),
+        ("٣", "size_invalid"),
+        ("0x10", "size_invalid"),
+        (True, "size_invalid"),
+        ([1], "size_invalid"),
+        ({"a": 1}, "size_invalid"),
+    ],
+)
+def test_an_amount_is_above_zero_and_finite(given: object, code: str) -> None:
+    assert fault(size=given).code == code
+
+
+def test_two_sizes_contradict_each_other() -> None:
+    assert fault(size=1, size_usd=100).code == "size_twice"
+
+
+@pytest.mark.parametrize(
+    ("given", "level"),
+    [
+        (95000, Level(Decimal(95000), None)),
+        ("95000.5", Level(Decimal("95000.5"), None)),
+        ("2%", Level(None, Decimal(2))),
+        (" 0.5 % ", Level(None, Decimal("0.5"))),
+        ({"price": "100"}, Level(Decimal(100), None)),
+        ({"percent": 3}, Level(None, Decimal(3))),
+        ({"percent": "3%"}, Level(None, Decimal(3))),
+        ({"percent": 3, "price": None}, Level(None, Decimal(3))),
+    ],
+)
+@pytest.mark.parametrize("name", ["take_profit", "stop_loss"])
+def test_a_level_is_a_price_or_a_percentage(name: str, given: object, level: Level) -> None:
+    assert getattr(alert(**{name: given}), name) == level
+
+
+@pytest.mark.parametrize(
+    "given",
+    [0, -5, "-2%", "0%", "100%", "x", "", "%", True, [], {}, {"price": 1, "percent": 1}]
+    + [{"prise": 1}, {"price": "2%"}, {"percent": "-1"}],
+)
+def test_other_levels_are_refused(given: object) -> None:
+    assert fault(stop_loss=given).code == "stop_loss_invalid"
+
+
+def test_a_take_profit_may_be_further_away_than_a_stop() -> None:
+    assert alert(take_profit="250%").take_profit == Level(None, Decimal(250))
+    assert fault(take_profit="1000%").code == "take_profit_invalid"
+
+
+@pytest.mark.parametrize(
+    ("given", "time"),
+    [
+        ("2026-01-31T12:00:07Z", "2026-01-31T12:00:07+00:00"),
+        ("2026-01-31T13:00:07+01:00", "2026-01-31T12:00:07+00:00"),
+        ("2026-01-31 12:00:07", "2026-01-31T12:00:07+00:00"),
+        ("2026-01-31T12:00:07.250Z", "2026-01-31T12:00:07.250000+00:00"),
+        ("2026-01-31t12:00z", "2026-01-31T12:00:00+00:00"),
+        (1769860807, "2026-01-31T12:00:07+00:00"),
+        ("1769860807123", "2026-01-31T12:00:07.123000+00:00"),
+    ],
+)
+def test_a_time_is_iso_8601_or_unix_time_and_without_a_zone_utc(given: object, time: str) -> None:
+    assert alert(time=given).time == dt.datetime.fromisoformat(time)
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["", "yesterday", "2026-01-31", "2026-13-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "12345"]
+    + ["1999-12-31T23:59:59Z", True, [], 1.5, "2026-01-31T25:00:00Z", "٢٠٢٦-01-31T12:00:00Z"],
+)
+def test_other_times_are_refused(given: object) -> None:
+    assert fault(time=given).code == "time_invalid"
+
+
+def test_a_time_may_be_two_minutes_ahead_and_not_more() -> None:
+    assert alert(time="2026-01-31T12:02:30Z").time is not None
+    assert fault(time="2026-01-31T12:02:31Z").code == "time_ahead"
+    assert fault(time=9999999999999).code == "time_ahead"
+
+
+def test_an_old_time_on_a_whole_minute_hints_at_the_time_of_a_bar() -> None:
+    assert "{{timenow}}" in (alert(time="2026-01-31T11:00:00Z").hint or "")
+    assert alert(time="2026-01-31T11:00:01Z").hint is None
+    assert alert(time="2026-01-31T12:00:00Z").hint is None
+
+
+def test_an_id_is_a_short_printable_text() -> None:
+    assert alert(id=" Long ").id == "Long"
+    assert alert(id=17).id == "17"
+    assert alert(id="").id is None
+    assert fault(id="x" * 65).code == "id_invalid"
+    assert fault(id="a\u202eb").code == "id_invalid"
+    assert fault(id=["x"]).code == "id_invalid"
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("sise", "size"),
+        ("Symbol", "symbol"),
+        ("ticker", "symbol"),
+        ("order", "action"),
+        ("qty", "size"),
+        ("takeProfit", "take_profit"),
+        ("sl", "stop_loss"),
+        ("stop-loss", "stop_loss"),
+        ("passphrase", "secret"),
+    ],
+)
+def test_an_unknown_field_is_refused_with_the_nearest_known_one(name: str, near: str) -> None:
+    found = fault(**{name: "x"})
+
+    assert (found.code, found.field) == ("unknown_field", name)
+    assert f"Did you mean {near}?" in (found.cure or "")
+
+
+def test_an_unknown_field_like_no_other_gets_the_list_of_fields() -> None:
+    cure = fault(zzz=1).cure or ""
+
+    assert "Did you mean" not in cure
+    assert "take_profit" in cure
+
+
+@pytest.mark.parametrize(
+    ("fields", "cure"),
+    [
+        ({"symbol": "{{ticker}}"}, "Only TradingView fills in placeholders"),
+        ({"symbol": "{{Ticker}}"}, "Write it exactly as {{ticker}}"),
+        ({"symbol": "{{tickr}}"}, "did you mean {{ticker}}?"),
+        ({"action": "{{strategy.order.action}}"}, "only in an alert of a strategy"),
+        ({"time": "{{time}}"}, "Use {{timenow}}"),
+        ({"take_profit": {"price": "{{plot_3}}"}}, "Only TradingView"),
+        ({"id": "{{whatever}}"}, "no such placeholder"),
+    ],
+)
+def test_a_placeholder_that_was_not_replaced_is_told_with_its_cure(
+    fields: dict[str, object], cure: str
+) -> None:
+    found = fault(**fields)
+
+    assert found.code == "placeholder_left"
+    assert found.field == next(iter(fields))
+    assert cure in (found.cure or "")
+
+
+def test_a_fault_of_a_value_has_its_place_in_the_body() -> None:
+    raw = b'{\n "symbol": "BTC-USD",\n "action": "bye"\n}'
+    with pytest.raises(AlertFault) as caught:
+        parse_alert(read_object(raw), NOW)
+
+    assert (caught.value.line, caught.value.column, caught.value.field) == (3, 12, "action")
+    assert '"bye"' in caught.value.excerpt
+
+
+def test_the_secret_must_not_stand_in_another_field() -> None:
+    found = fault(id=f"x{'s' * 43}")
+
+    assert found.code == "secret_elsewhere"
+    assert "sssss" not in f"{found.text} {found.cure} {found.excerpt}"
+
+
+def test_the_secret_is_a_text_or_none() -> None:
+    assert secret_of({"secret": "abc"}) == "abc"
+    for given in ("", None, 5, ["abc"]):
+        assert secret_of({"secret": given}) is None
+    assert secret_of({}) is None
+
+
+_values = st.recursive(
+    st.none() | st.booleans() | st.decimals() | st.text(max_size=70),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=4,
+)
+_names = st.sampled_from(
+    ["secret", "symbol", "action", "size", "size_usd", "take_profit", "stop_loss", "time", "id"]
+)
+
+
+@given(st.dictionaries(_names | st.text(max_size=8), _values, max_size=9))
+def test_no_fields_make_the_parser_raise_anything_but_a_fault(fields: dict[str, Any]) -> None:
+    try:
+        found = parse_alert({"symbol": "BTC-USD", "action": "buy"} | fields, NOW)
+    except AlertFault:
+        return
+    assert found.size is None or found.size > 0
+    assert found.time is None or found.time <= NOW + dt.timedelta(minutes=2)

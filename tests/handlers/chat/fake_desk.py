@@ -1,0 +1,492 @@
+"""A desk in memory with the promises of `core.trading.desk`: owners, versions, keys, codes."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import uuid
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from core.clock import Clock
+from core.dydx.network import NetworkName
+from core.events import (
+    AccessAnswered,
+    AccessAsked,
+    Event,
+    PositionClosed,
+    SignalChanged,
+)
+from core.trading.desk import StrategyChange
+from core.trading.views import (
+    AccountView,
+    AlertAnswer,
+    CredentialPreview,
+    DeskError,
+    IntentView,
+    NetworkView,
+    NewSecret,
+    OrderView,
+    PositionView,
+    SignalView,
+    StatusView,
+    StrategyView,
+    TraderView,
+)
+from tests.handlers.chat.fake_ledger import FakeOutbox
+
+ADDRESS = "dydx1kvs2jpgq0j8ka8kfwsezwh5a8ywtl8yj7xytr5"
+PHRASE_WORDS = frozenset({12, 15, 18, 21, 24})
+
+
+@dataclass
+class CloseAsked:
+    """One close that the desk took."""
+
+    position_id: int
+    version: int
+    fraction: Decimal
+    key: str
+
+
+@dataclass
+class FakeDesk:
+    """Everything is public, so that tests can arrange and look."""
+
+    clock: Clock
+    outbox: FakeOutbox
+    signup: str = "open"
+    offered: tuple[NetworkName, ...] = ("paper", "testnet")
+    admin_tokens: dict[str, str] = field(default_factory=dict)
+    traders: dict[int, TraderView] = field(default_factory=dict)
+    account_rows: dict[int, tuple[int, AccountView]] = field(default_factory=dict)
+    strategy_rows: dict[int, tuple[int, StrategyView]] = field(default_factory=dict)
+    secrets: dict[int, str] = field(default_factory=dict)
+    previews: dict[str, tuple[int, CredentialPreview]] = field(default_factory=dict)
+    position_rows: dict[int, PositionView] = field(default_factory=dict)
+    signal_rows: dict[UUID, SignalView] = field(default_factory=dict)
+    order_rows: dict[int, OrderView] = field(default_factory=dict)
+    intent_rows: dict[int, IntentView] = field(default_factory=dict)
+    closes: list[CloseAsked] = field(default_factory=list)
+    tests_sent: list[str] = field(default_factory=list)
+    plans: list[tuple[int, Decimal | None, Decimal | None]] = field(default_factory=list)
+    phrases_seen: int = 0
+    fail_next: Exception | None = None
+    journal: list[str] = field(default_factory=list)
+
+    def _next(self, rows: dict[int, Any]) -> int:
+        return max(rows, default=0) + 1
+
+    def _tell(self, trader_id: int, event: Event, signal_id: UUID | None = None) -> None:
+        self.outbox.put(trader_id, event, self.clock.now(), signal_id=signal_id)
+
+    def _maybe_fail(self) -> None:
+        if self.fail_next is not None:
+            error, self.fail_next = self.fail_next, None
+            raise error
+
+    # people
+
+    async def trader_of(self, telegram_id: int, name: str) -> TraderView:
+        self._maybe_fail()
+        for trader in self.traders.values():
+            if trader.telegram_id == telegram_id:
+                return trader
+        roles = {"open": "trader", "approval": "pending", "closed": "refused"}
+        return self._add(telegram_id, name, roles[self.signup])
+
+    def _add(self, telegram_id: int, name: str, role: str) -> TraderView:
+        made = TraderView(self._next(self.traders), telegram_id, name, role)
+        self.traders[made.id] = made
+        if role == "pending":
+            for admin in [one for one in self.traders.values() if one.role == "admin"]:
+                self._tell(admin.id, AccessAsked(made.id))
+        return made
+
+    async def use_admin_link(self, telegram_id: int, name: str, token: str) -> TraderView:
+        state = self.admin_tokens.get(token)
+        if state is None:
+            raise DeskError("link_unknown", "This admin link is not known here.")
+        if state != "fresh":
+            raise DeskError(f"link_{state}", "This admin link does not work any more.")
+        self.admin_tokens[token] = "used"
+        for trader in self.traders.values():
+            if trader.telegram_id == telegram_id:
+                self.traders[trader.id] = replace(trader, role="admin")
+                return self.traders[trader.id]
+        return self._add(telegram_id, name, "admin")
+
+    async def answer_access(self, admin: TraderView, trader_id: int, granted: bool) -> TraderView:
+        self._check_admin(admin)
+        asker = self.traders.get(trader_id)
+        if asker is None or asker.role == "admin":
+            raise DeskError("unknown_trader", "This person is not waiting for an answer.")
+        role = "trader" if granted else "refused"
+        if asker.role != role:
+            self.traders[trader_id] = replace(asker, role=role)
+            self._tell(trader_id, AccessAnswered(granted))
+        return self.traders[trader_id]
+
+    async def pending_traders(self, admin: TraderView) -> list[TraderView]:
+        self._check_admin(admin)
+        return [one for one in self.traders.values() if one.role == "pending"]
+
+    def _check_admin(self, admin: TraderView) -> None:
+        if self.traders[admin.id].role != "admin":
+            raise DeskError("not_admin", "Only an admin can do that.")
+
+    async def trader(self, trader_id: int) -> TraderView:
+        return self.traders[trader_id]
+
+    # accounts
+
+    def networks(self) -> tuple[NetworkName, ...]:
+        return self.offered
+
+    def add_account(self, trader_id: int, network: NetworkName, address: str) -> AccountView:
+        made = AccountView(
+            self._next(self.account_rows),
+            network,
+            address,
+            0,
+            Decimal("1204.11"),
+            Decimal("982.4"),
+        )
+        self.account_rows[made.id] = (trader_id, made)
+        return made
+
+    async def open_paper_account(self, trader: TraderView) -> AccountView:
+        self._maybe_fail()
+        return self.add_account(trader.id, "paper", f"dydx1paper{trader.id:028d}qqqqq")
+
+    async def preview_phrase(
+        self, trader: TraderView, network: NetworkName, phrase: str
+    ) -> CredentialPreview:
+        self.phrases_seen += 1
+        self.journal.append("preview")
+        words = phrase.split()
+        if len(words) not in PHRASE_WORDS:
+            raise DeskError("phrase_length", f"A phrase has 12 to 24 words; this had {len(words)}.")
+        found = CredentialPreview(
+            f"token-{self.phrases_seen}",
+            network,
+            ADDRESS,
+            0,
+            Decimal("1204.11"),
+            Decimal("1204.11"),
+            True,
+        )
+        self.previews[found.token] = (trader.id, found)
+        return found
+
+    async def confirm_phrase(self, trader: TraderView, token: str) -> AccountView:
+        owner, found = self.previews.get(token, (None, None))
+        if found is None or owner != trader.id:
+            raise DeskError("preview_gone", "The phrase is not in memory any more.")
+        del self.previews[token]
+        return self.add_account(trader.id, found.network, found.address)
+
+    def forget_preview(self, trader: TraderView, token: str) -> None:
+        if self.previews.get(token, (None,))[0] == trader.id:
+            del self.previews[token]
+
+    async def accounts(self, trader: TraderView) -> list[AccountView]:
+        return [view for owner, view in self.account_rows.values() if owner == trader.id]
+
+    async def disconnect_account(self, trader: TraderView, account_id: int) -> None:
+        owner, _ = self.account_rows.get(account_id, (None, None))
+        if owner != trader.id:
+            raise DeskError("unknown_account", "This account is not connected.")
+        if any(
+            one.account_id == account_id and one.state == "open"
+            for one in self.position_rows.values()
+        ):
+            raise DeskError("position_open", "A position is open on this account. Close it first.")
+        del self.account_rows[account_id]
+
+    # strategies
+
+    async def create_strategy(self, trader: TraderView, account_id: int, name: str) -> NewSecret:
+        owner, account = self.account_rows.get(account_id, (None, None))
+        if account is None or owner != trader.id:
+            raise DeskError("unknown_account", "This account is not connected.")
+        if not 1 <= len(name) <= 32:
+            raise DeskError("name_invalid", "A name has 1 to 32 characters.")
+        if any(own == trader.id and view.name == name for own, view in self.strategy_rows.values()):
+            raise DeskError("name_taken", "You have a strategy of this name.")
+        made = StrategyView(
+            self._next(self.strategy_rows),
+            name,
+            "active",
+            account,
+            f"http://localhost:8080/api/webhooks/signal/{uuid.uuid4()}",
+            None,
+            None,
+            None,
+            None,
+            None,
+            None,
+            100,
+            60,
+            None,
+        )
+        self.strategy_rows[made.id] = (trader.id, made)
+        return self._new_secret(made)
+
+    def _new_secret(self, strategy: StrategyView) -> NewSecret:
+        secret = uuid.uuid4().hex
+        self.secrets[strategy.id] = secret
+        template = json.dumps({"secret": secret, "symbol": "{{ticker}}", "action": "buy"})
+        return NewSecret(strategy, secret, template)
+
+    async def rotate_secret(self, trader: TraderView, strategy_id: int) -> NewSecret:
+        return self._new_secret(await self.strategy(trader, strategy_id))
+
+    async def strategies(self, trader: TraderView) -> list[StrategyView]:
+        return [view for owner, view in self.strategy_rows.values() if owner == trader.id]
+
+    async def strategy(self, trader: TraderView, strategy_id: int) -> StrategyView:
+        owner, view = self.strategy_rows.get(strategy_id, (None, None))
+        if view is None or owner != trader.id:
+            raise DeskError("unknown_strategy", "This strategy does not exist.")
+        return view
+
+    async def change_strategy(
+        self, trader: TraderView, strategy_id: int, change: StrategyChange
+    ) -> StrategyView:
+        view = await self.strategy(trader, strategy_id)
+        if change.slippage_bps is not None and change.slippage_bps > 500:
+            raise DeskError("value_invalid", "Slippage may be at most 5 %.")
+        for symbol in change.allowed_symbols or ():
+            if not symbol.endswith("-USD"):
+                raise DeskError("symbol_unknown", f"{symbol} is no market of this network.")
+        values: dict[str, Any] = dict.fromkeys(change.clear)
+        for name in StrategyChange.__dataclass_fields__:
+            value = getattr(change, name)
+            if name != "clear" and value is not None:
+                values[name] = value
+        return self._put(trader, replace(view, **values))
+
+    def _put(self, trader: TraderView, view: StrategyView) -> StrategyView:
+        self.strategy_rows[view.id] = (trader.id, view)
+        return view
+
+    async def pause_strategy(
+        self, trader: TraderView, strategy_id: int, paused: bool
+    ) -> StrategyView:
+        view = await self.strategy(trader, strategy_id)
+        return self._put(trader, replace(view, state="paused" if paused else "active"))
+
+    async def delete_strategy(self, trader: TraderView, strategy_id: int) -> None:
+        await self.strategy(trader, strategy_id)
+        del self.strategy_rows[strategy_id]
+
+    # signals
+
+    async def receive_alert(self, webhook_uuid: str, raw: bytes) -> AlertAnswer:
+        raise NotImplementedError
+
+    async def send_test_alert(self, trader: TraderView, strategy_id: int, key: str) -> AlertAnswer:
+        await self.strategy(trader, strategy_id)
+        if key in self.tests_sent:
+            return AlertAnswer(200, {"success": True, "status": "DUPLICATE"})
+        self.tests_sent.append(key)
+        return AlertAnswer(200, {"success": True, "status": "ACCEPTED"})
+
+    async def signal(self, signal_id: UUID) -> SignalView:
+        if signal_id not in self.signal_rows:
+            raise DeskError("unknown_signal", "This signal does not exist.")
+        view = self.signal_rows[signal_id]
+        position = next(
+            (one for one in self.position_rows.values() if one.signal_id == signal_id), None
+        )
+        return replace(view, position=position)
+
+    # positions
+
+    def _owned(self, trader: TraderView, position_id: int) -> PositionView:
+        view = self.position_rows.get(position_id)
+        if view is None or view.trader_id != trader.id:
+            raise DeskError("unknown_position", "This position does not exist.")
+        return view
+
+    async def positions(
+        self, trader: TraderView, *, include_closed: bool = False
+    ) -> list[PositionView]:
+        return [
+            one
+            for one in self.position_rows.values()
+            if one.trader_id == trader.id and (include_closed or one.state == "open")
+        ]
+
+    async def position(self, trader: TraderView, position_id: int) -> PositionView:
+        return self._owned(trader, position_id)
+
+    async def position_by_id(self, position_id: int) -> PositionView:
+        return self.position_rows[position_id]
+
+    def _fresh(self, trader: TraderView, position_id: int, version: int) -> PositionView:
+        view = self._owned(trader, position_id)
+        if view.state != "open":
+            raise DeskError("position_closed", "This position is closed.")
+        if view.version != version:
+            raise DeskError("position_changed", "This position has changed.")
+        return view
+
+    async def close_position(
+        self, trader: TraderView, position_id: int, version: int, fraction: Decimal, key: str
+    ) -> None:
+        self._maybe_fail()
+        view = self._fresh(trader, position_id, version)
+        if view.size * fraction < view.step_size:
+            raise DeskError("below_step", "That is less than the market's smallest size.")
+        if all(one.key != key for one in self.closes):
+            self.closes.append(CloseAsked(position_id, version, fraction, key))
+
+    async def adjust_protection(
+        self,
+        trader: TraderView,
+        position_id: int,
+        version: int,
+        take_profit: Decimal | None,
+        stop_loss: Decimal | None,
+    ) -> PositionView:
+        view = self._fresh(trader, position_id, version)
+        long = view.side == "LONG"
+        for level, above in ((take_profit, long), (stop_loss, not long)):
+            if level is None:
+                continue
+            assert view.mark_price is not None
+            if (level > view.mark_price) != above:
+                raise DeskError("price_side", "That price would close the position at once.")
+            if level % view.tick_size:
+                raise DeskError("price_tick", f"Prices here move in steps of {view.tick_size}.")
+        self.plans.append((position_id, take_profit, stop_loss))
+        changed = replace(
+            view, take_profit=take_profit, stop_loss=stop_loss, version=view.version + 1
+        )
+        self.position_rows[position_id] = changed
+        return changed
+
+    async def status(self, trader: TraderView) -> StatusView:
+        return StatusView(
+            tuple(NetworkView(name, 1234567, True, True, True, None) for name in self.offered),
+            tuple(await self.accounts(trader)),
+            len(await self.positions(trader)),
+            0,
+            0,
+            self.clock.now(),
+        )
+
+    async def order(self, order_id: int) -> OrderView:
+        return self.order_rows[order_id]
+
+    async def intent(self, intent_id: int) -> IntentView:
+        return self.intent_rows[intent_id]
+
+    # what tests arrange
+
+    def open_position(
+        self, trader: TraderView, *, ticker: str = "BTC-USD", side: str = "LONG"
+    ) -> PositionView:
+        """A filled signal with its open position and its card in the outbox."""
+        account = next(
+            (view for owner, view in self.account_rows.values() if owner == trader.id), None
+        ) or self.add_account(trader.id, "testnet", ADDRESS)
+        now = self.clock.now()
+        signal_id = uuid.uuid4()
+        view = PositionView(
+            id=self._next(self.position_rows),
+            version=1,
+            trader_id=trader.id,
+            network=account.network,
+            account_id=account.id,
+            signal_id=signal_id,
+            ticker=ticker,
+            side=side,
+            state="open",
+            external=False,
+            size=Decimal("0.015"),
+            max_size=Decimal("0.015"),
+            entry_price=Decimal(64212),
+            exit_price=None,
+            mark_price=Decimal(65032),
+            unrealized_pnl=Decimal("12.30"),
+            realized_pnl=Decimal(0),
+            fees=Decimal("0.48"),
+            close_reason=None,
+            opened_at=now,
+            closed_at=None,
+            take_profit=Decimal(66138),
+            stop_loss=Decimal(62928),
+            held_by="bot",
+            tick_size=Decimal(1),
+            step_size=Decimal("0.0001"),
+        )
+        self.position_rows[view.id] = view
+        order = OrderView(
+            id=self._next(self.order_rows),
+            purpose="entry",
+            ticker=ticker,
+            side="BUY" if side == "LONG" else "SELL",
+            size=Decimal("0.015"),
+            limit_price=Decimal(64855),
+            reference_price=Decimal(64200),
+            reduce_only=False,
+            state="filled",
+            code=0,
+            codespace=None,
+            tx_hash="4F2A" + "0" * 56 + "9C1E",
+            good_til_block=1234577,
+            filled_size=Decimal("0.015"),
+            average_price=Decimal(64212),
+            slippage_percent=Decimal("0.0187"),
+            created_at=now,
+            accepted_at=now + dt.timedelta(milliseconds=12),
+            resolved_at=now + dt.timedelta(milliseconds=1100),
+        )
+        self.order_rows[order.id] = order
+        self.signal_rows[signal_id] = SignalView(
+            id=signal_id,
+            trader_id=trader.id,
+            network=account.network,
+            strategy_name="trend-1",
+            received_at=now,
+            state="executed",
+            symbol=ticker,
+            action="buy" if side == "LONG" else "sell",
+            reason_code=None,
+            reason_text=None,
+            duplicates=0,
+            orders=(order,),
+            position=view,
+        )
+        self._tell(trader.id, SignalChanged(signal_id), signal_id)
+        return view
+
+    def change_position(self, position_id: int, **values: Any) -> PositionView:
+        """The position moves on: its version grows and its card is due again."""
+        view = self.position_rows[position_id]
+        changed = replace(view, version=view.version + 1, **values)
+        self.position_rows[position_id] = changed
+        if view.signal_id is not None:
+            self._tell(view.trader_id, SignalChanged(view.signal_id), view.signal_id)
+        return changed
+
+    def finish_position(self, position_id: int, reason: str = "take_profit") -> PositionView:
+        """The position is flat at the target."""
+        view = self.position_rows[position_id]
+        closed = self.change_position(
+            position_id,
+            state="closed",
+            size=Decimal(0),
+            exit_price=Decimal(66140),
+            realized_pnl=Decimal("28.92"),
+            fees=Decimal("0.96"),
+            close_reason=reason,
+            closed_at=view.opened_at + dt.timedelta(hours=2, minutes=14),
+        )
+        self._tell(view.trader_id, PositionClosed(position_id), view.signal_id)
+        return closed
