@@ -1,5 +1,5 @@
 # Every target installs what it needs into .venv first; a second call finds it there and is quick.
-# Needed beforehand: Python 3.11 or newer with its venv module, and make.
+# Needed beforehand: Python 3.11, 3.12 or 3.13 with its venv module, and make.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -52,7 +52,7 @@ lint: $(STAMP) ## Style, format, types and the walls between the rooms
 	$(BIN)/lint-imports
 
 bench: $(STAMP) ## Measure the way of a signal, ours and the original
-	$(BIN)/python -m bot bench
+	$(BIN)/python -m tests.bench
 
 clean: ## Remove .venv and caches; data and keys stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache artifacts dist

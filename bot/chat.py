@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-WEBHOOK_PATH = "/telegram/webhook"
+WEBHOOK_PATH = "/api/webhooks/telegram"
 RETRY_S = 5.0
 
 

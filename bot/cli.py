@@ -33,9 +33,6 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("healthcheck", help="exit 0 if the bot answers").set_defaults(
         act=_healthcheck
     )
-    bench = commands.add_parser("bench", help="measure the way of a signal, ours and the original")
-    bench.add_argument("--alerts", type=int, default=200, help="alerts per measurement")
-    bench.set_defaults(act=_bench)
     return root
 
 
@@ -104,9 +101,3 @@ async def _healthcheck(arguments: argparse.Namespace) -> int:
     from bot.settings import load_settings
 
     return await healthcheck(load_settings())
-
-
-async def _bench(arguments: argparse.Namespace) -> int:
-    from bot.bench.run import bench
-
-    return await bench(arguments.alerts)

@@ -28,6 +28,7 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from core.clock import Clock
+from core.ledger.models import TelegramUpdate
 from handlers.chat.dispatcher import ALLOWED_UPDATES
 from handlers.chat.errors import place_of
 
@@ -62,10 +63,13 @@ class UpdateStore(Protocol):
     """The rows of updates; `core.ledger.updates` is one. Never holds content."""
 
     async def take(self, update_id: int, kind: str, now: dt.datetime) -> bool:
-        """Stores an update that came in; False when it was worked before."""
+        """Stores an update that came in; False when it came in before."""
 
     async def finish(self, update_id: int, state: str) -> None:
         """state: done, failed."""
+
+    async def unfinished(self) -> list[TelegramUpdate]:
+        """Taken, but neither done nor failed."""
 
 
 @dataclass
@@ -111,7 +115,14 @@ class TelegramIntake:
         self._clock = clock
         self._stopping = asyncio.Event()
         self._chats: dict[int, asyncio.Task[None]] = {}
+        self._cut_off: set[int] | None = None
+        self._cut_off_lock = asyncio.Lock()
         self._tasks: dict[int, asyncio.Task[None]] = {}
+
+    @property
+    def under_way(self) -> int:
+        """How many updates are being worked."""
+        return len(self._tasks)
 
     # polling
 
@@ -193,22 +204,24 @@ class TelegramIntake:
                 log.warning("the webhook was not removed", error=type(failure).__name__)
 
     async def _pause(self, seconds: float) -> None:
-        sleep = asyncio.ensure_future(self._clock.sleep(seconds))
-        stop = asyncio.ensure_future(self._stopping.wait())
-        await asyncio.wait({sleep, stop}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (sleep, stop):
-            task.cancel()
-        await asyncio.gather(sleep, stop, return_exceptions=True)
+        await self._first_of(
+            asyncio.ensure_future(self._clock.sleep(seconds)),
+            asyncio.ensure_future(self._stopping.wait()),
+        )
+
+    async def _first_of(self, *tasks: asyncio.Future[Any]) -> None:
+        """Waits for the first and ends the others, also when this is cancelled itself."""
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _or_stop(self, work: Any) -> list[dict[str, Any]]:
         """The poll's answer, or nothing when the intake is stopped meanwhile."""
         poll = asyncio.ensure_future(work)
-        stop = asyncio.ensure_future(self._stopping.wait())
-        await asyncio.wait({poll, stop}, return_when=asyncio.FIRST_COMPLETED)
-        stop.cancel()
-        if not poll.done():
-            poll.cancel()
-        await asyncio.gather(poll, stop, return_exceptions=True)
+        await self._first_of(poll, asyncio.ensure_future(self._stopping.wait()))
         if poll.cancelled():
             return []
         error = poll.exception()
@@ -281,8 +294,11 @@ class TelegramIntake:
         if update_id in self._tasks:
             return None
         kind = kind_of(raw)
+        cut_off = await self._cut_off_before()
         if not await self._updates.take(update_id, kind, self._clock.now()):
-            return None
+            if update_id not in cut_off:
+                return None
+            cut_off.discard(update_id)
         chat_id = chat_id_of(raw, kind)
         before = self._chats.get(chat_id) if chat_id is not None else None
         task = asyncio.create_task(self._work(raw, update_id, kind, before))
@@ -291,6 +307,15 @@ class TelegramIntake:
             self._chats[chat_id] = task
         task.add_done_callback(lambda done: self._forget(update_id, chat_id, done))
         return task
+
+    async def _cut_off_before(self) -> set[int]:
+        """The updates that an earlier process took and did not finish: if they come again they are
+        worked. Read once, before anything is taken.
+        """
+        async with self._cut_off_lock:
+            if self._cut_off is None:
+                self._cut_off = {row.update_id for row in await self._updates.unfinished()}
+            return self._cut_off
 
     def _forget(self, update_id: int, chat_id: int | None, task: asyncio.Task[None]) -> None:
         self._tasks.pop(update_id, None)

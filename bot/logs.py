@@ -35,7 +35,7 @@ def set_up_logs(level: str) -> None:
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level)
+    root.setLevel(level.upper())
     for noisy in ("httpx", "httpcore", "aiosqlite", "tortoise", "apscheduler", "websockets"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     # aiogram logs whole updates when one cannot be decoded; nothing of theirs may reach a log.

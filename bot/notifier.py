@@ -40,6 +40,7 @@ log = structlog.get_logger(__name__)
 
 BATCH: Final = 200
 POLL_S: Final = 2.0
+DRAIN_S: Final = 10.0
 BACKOFF_S: Final = (1, 2, 5, 15, 30, 60, 120, 300)
 MAX_BROKEN_ATTEMPTS: Final = 5
 FLOOD_ROWS: Final = 8
@@ -116,15 +117,27 @@ class Notifier:
                 log.error("the outbox could not be read", error=type(error).__name__)
             await self._bell.wait(POLL_S)
 
-    async def close(self) -> None:
-        """Stops after the messages under way."""
+    async def close(self, drain_s: float = DRAIN_S) -> None:
+        """Stops after the messages under way, at most `drain_s` seconds later; what was not sent is
+        sent after the next start.
+        """
         self._stopping = True
         self._bell.ring()
-        await self.settled()
+        try:
+            async with asyncio.timeout(drain_s):
+                await self.settled()
+        except TimeoutError:
+            tasks = self._under_way()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _under_way(self) -> list[asyncio.Task[None]]:
+        return [*self._traders.values(), *([self._sweeping] if self._sweeping else [])]
 
     async def settled(self) -> None:
         """Waits until nothing is under way."""
-        while tasks := [*self._traders.values(), *([self._sweeping] if self._sweeping else [])]:
+        while tasks := self._under_way():
             await asyncio.wait(tasks)
 
     async def start_due(self) -> None:
@@ -152,7 +165,7 @@ class Notifier:
             trader = await self._desk.trader(trader_id)
             rest = await self._digest(trader, rows)
             for row in rest:
-                if not await self._deliver(trader, row):
+                if self._stopping or not await self._deliver(trader, row):
                     return
         except Exception as error:
             log.error(
@@ -363,7 +376,7 @@ class Notifier:
     async def _digest(
         self, trader: TraderView, rows: Sequence[OutgoingMessage]
     ) -> Sequence[OutgoingMessage]:
-        """Puts many small messages into one, when they pile up; returns what is to be sent singly."""
+        """Puts many small messages into one when they pile up; the rest is to be sent singly."""
         small = [row for row in rows if row.kind in DIGESTED]
         if len(small) < FLOOD_ROWS:
             return rows

@@ -25,13 +25,17 @@ async def serve_paper(*, until_stdin_closes: bool) -> int:
         await serve(settings)
         return 0
     serving = asyncio.create_task(serve(settings))
-    parent = asyncio.create_task(asyncio.to_thread(sys.stdin.buffer.read))
-    await asyncio.wait([serving, parent], return_when=asyncio.FIRST_COMPLETED)
-    if not serving.done():
-        serving.cancel()
+    asyncio.get_running_loop().add_reader(sys.stdin.fileno(), _end_with_parent, serving)
     with contextlib.suppress(asyncio.CancelledError):
         await serving
     return 0
+
+
+def _end_with_parent(serving: asyncio.Task[None]) -> None:
+    """Standard input is a pipe that the parent holds; its end means that the parent is gone."""
+    if not os.read(sys.stdin.fileno(), 4096):
+        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+        serving.cancel()
 
 
 class PaperChild:

@@ -44,17 +44,17 @@ def browser_path() -> str:
         found = shutil.which(command)
         if found is not None:
             return found
-    for place in (*_PLACES, *_downloaded()):
+    for place in [*_PLACES, *_downloaded()]:
         if os.access(place, os.X_OK):
-            return str(place)
+            return place
     unmet("BROWSER", _NO_BROWSER)
 
 
-def _downloaded() -> list[Path]:
+def _downloaded() -> list[str]:
     """Browsers that Playwright fetched itself, the newest first."""
     home = Path.home()
     found: list[Path] = []
     for cache in _PLAYWRIGHT_CACHES:
         found += (home / cache).glob("chromium-*/chrome-*/chrome")
         found += (home / cache).glob("chromium-*/chrome-*/*.app/Contents/MacOS/*")
-    return sorted(found, reverse=True)
+    return sorted(map(str, found), reverse=True)

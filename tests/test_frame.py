@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import os
 import re
@@ -159,10 +160,14 @@ def test_every_target_that_runs_the_program_installs_it_first() -> None:
             assert needed == ["$(STAMP)"], name
 
 
-def test_make_hands_each_command_to_the_program() -> None:
-    commands = subparsers()
-    for called in re.findall(r"-m bot (\w+)", read("Makefile")):
+def test_make_calls_only_what_exists() -> None:
+    makefile, commands = read("Makefile"), subparsers()
+    for called in re.findall(r"-m bot (\w+)", makefile):
         assert called in commands
+    modules = set(re.findall(r"\$\(BIN\)/python -m ([\w.]+)", makefile)) - {"pip"}
+    assert modules >= {"bot", "pytest", "tests.bench"}
+    for module in modules:
+        assert importlib.util.find_spec(f"{module}.__main__") is not None, module
 
 
 def test_ci_runs_lint_story_and_the_readmes_test_command() -> None:

@@ -20,6 +20,7 @@ import httpx
 from bot.demo.proof import Chain, NotProved
 from bot.demo.visitor import CHAT_WITHIN_S, open_paper_account, own_address, take_webhook
 from bot.demo.world import World, WorldFault
+from bot.emulator.screen import Shown
 from bot.emulator.user import ScreenTimeout, User
 from core.signals.template import filled
 
@@ -173,7 +174,7 @@ class Teller:
         self._prove(f"node: USDC {funded_before} → {usdc}, a gain of {gain:+f}")
         if gain <= 0:
             raise StoryFailed(f"the take profit made {gain}")
-        closed = await self._user.wait_for_text("closed: take profit", CHAT_WITHIN_S)
+        closed = await self._user.wait_until(_profit_message, CHAT_WITHIN_S)
         self._tell()
         shown = _first_amount(closed.text)
         if abs(shown - gain) > Decimal("0.01"):
@@ -216,6 +217,14 @@ class Teller:
             self.say(f"{who} {mark}{text}")
             for row in shown.buttons:
                 self.say("     " + " ".join(f"[{button.label}]" for button in row))
+
+
+def _profit_message(screen: list[Shown]) -> Shown | None:
+    """The new message that ends the trade, in reply to the signal's card."""
+    for shown in reversed(screen):
+        if shown.reply_to is not None and "closed: take profit" in shown.text:
+            return shown
+    return None
 
 
 def _sum(fills: list[dict[str, str]]) -> Decimal:

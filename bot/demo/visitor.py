@@ -5,7 +5,7 @@ from __future__ import annotations
 from bot.emulator.screen import Shown
 from bot.emulator.user import User
 
-CHAT_WITHIN_S = 30.0
+CHAT_WITHIN_S = 90.0
 
 
 async def open_paper_account(user: User) -> None:

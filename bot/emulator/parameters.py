@@ -90,7 +90,7 @@ class Parameters:
         if not isinstance(value, str):
             return value
         try:
-            return json.loads(value)
+            return _decoded(value)
         except ValueError:
             raise bad_request(f"can't parse {what} JSON object") from None
 
@@ -107,6 +107,16 @@ class Parameters:
         return shown
 
 
+def _decoded(raw: str | bytes) -> Any:
+    """JSON whose strings can be written as UTF-8. Raises ValueError for all else."""
+    try:
+        value = json.loads(raw)
+        json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return value
+
+
 async def read_parameters(request: web.Request) -> Parameters:
     """Read query string and body. Raises ApiError where the body is not what its type says."""
     parameters = Parameters(values=dict(request.query))
@@ -118,7 +128,7 @@ async def read_parameters(request: web.Request) -> Parameters:
         if not raw.strip():
             return parameters
         try:
-            body = json.loads(raw)
+            body = _decoded(raw)
         except ValueError:
             raise bad_request("can't parse JSON object") from None
         if not isinstance(body, dict):

@@ -263,7 +263,8 @@ def parse_html(source: str) -> tuple[str, list[Entity]]:
 def _decoded(reference: str) -> str | None:
     if reference.startswith("#"):
         number = int(reference[2:], 16) if reference[1] == "x" else int(reference[1:])
-        return chr(number) if 0 < number < 0x110000 else None
+        is_character = 0 < number < 0x110000 and not 0xD800 <= number < 0xE000
+        return chr(number) if is_character else None
     return _NAMED.get(reference)
 
 
@@ -291,7 +292,12 @@ def _open(
     elif name == "tg-emoji":
         entity["custom_emoji_id"] = attributes.get("emoji-id", "")
     elif name == "tg-time":
-        entity["unix_time"] = int(attributes.get("unix", "0") or 0)
+        unix_time = attributes.get("unix", "")
+        if not unix_time.isascii() or not unix_time.isdigit():
+            raise bad_request(
+                f"can't parse entities: Invalid date-time specified at byte offset {offset}"
+            )
+        entity["unix_time"] = int(unix_time)
         if attributes.get("format"):
             entity["date_time_format"] = attributes["format"]
     elif name == "code" and attributes.get("class", "").startswith("language-"):

@@ -24,7 +24,6 @@ async def fund(network: Network, address: str, number: int, amount_usdc: Decimal
     """
     if network.faucet is None:
         raise FaucetError(f"{network.name} has no faucet")
-    outside = not is_loopback(network.faucet)
     body = {"address": address, "subaccountNumber": number, "amount": int(amount_usdc)}
     try:
         async with httpx.AsyncClient(

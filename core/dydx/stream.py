@@ -10,7 +10,7 @@ import contextlib
 import json
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 from websockets.asyncio.client import ClientConnection, connect
@@ -39,6 +39,7 @@ from core.dydx.stream_types import (
     HeightContents,
     MarketsContents,
     MarketsState,
+    Request,
     SubaccountContents,
     SubaccountState,
     read_frame,
@@ -69,6 +70,7 @@ SUBACCOUNT_LIMIT = 256
 TICK_S = 0.5
 SNAPSHOT_WAIT_S = 25.0
 RETRY_S = 3.0
+Action = Literal["subscribe", "unsubscribe"]
 
 
 class _Lost(Exception):
@@ -384,18 +386,18 @@ class _Session:
         self.waiting: set[Key] = set()
         self._clock = clock
         self._pace = Pace(clock)
-        self._asks: deque[tuple[str, Key]] = deque()
-        self._retries: deque[tuple[float, tuple[str, Key]]] = deque()
+        self._asks: deque[tuple[Action, Key]] = deque()
+        self._retries: deque[tuple[float, tuple[Action, Key]]] = deque()
         self._bell = asyncio.Event()
 
-    def ask(self, action: str, key: Key) -> None:
+    def ask(self, action: Action, key: Key) -> None:
         """Queues a subscription or its end."""
         if action == "unsubscribe":
             self._retries = deque(retry for retry in self._retries if retry[1][1] != key)
         self._asks.append((action, key))
         self._bell.set()
 
-    def ask_later(self, action: str, key: Key) -> None:
+    def ask_later(self, action: Action, key: Key) -> None:
         """Queues it for a second try after a pause."""
         self._retries.append((self._clock.monotonic() + RETRY_S, (action, key)))
         self._bell.set()
@@ -421,14 +423,14 @@ class _Session:
             await self.socket.send(json.dumps(_request(action, key)))
 
 
-def _request(action: str, key: Key) -> dict[str, Any]:
+def _request(action: Action, key: Key) -> dict[str, Any]:
     channel, name = key
-    request: dict[str, Any] = {"type": action, "channel": channel}
+    fields: dict[str, Any] = {"type": action, "channel": channel}
     if name is not None:
-        request["id"] = name
+        fields["id"] = name
     if action == "subscribe":
-        request["batched"] = key == MARKETS
-    return request
+        fields["batched"] = key == MARKETS
+    return Request(**fields).wire()
 
 
 def _parse(text: str | bytes) -> dict[str, Any]:

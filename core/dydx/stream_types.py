@@ -7,7 +7,7 @@ them; the confirmation of a subscription may come after later numbers.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -179,6 +179,15 @@ class HeightContents(Wire):
 
     block_height: Whole
     time: Moment
+
+
+class Request(Wire):
+    """What this side sends. Ids are not the indexer's to shape, so their type is open."""
+
+    type: Literal["subscribe", "unsubscribe"]
+    channel: str
+    id: str | int | None = None
+    batched: bool | None = None
 
 
 SNAPSHOTS: dict[str, type[Wire]] = {

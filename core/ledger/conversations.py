@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection
 from typing import Any
 
 from tortoise.transactions import in_transaction
@@ -51,6 +52,12 @@ async def update_data(key: str, changes: dict[str, Any], now: dt.datetime) -> di
         data = {**row.data, **changes}
         await Conversation.filter(key=key).update(data=data, updated_at=now)
     return data
+
+
+async def in_states(states: Collection[str], since: dt.datetime) -> list[str]:
+    """The keys of conversations in one of these states that were touched since."""
+    rows = await Conversation.filter(state__in=list(states), updated_at__gte=since).order_by("id")
+    return [row.key for row in rows]
 
 
 async def purge(before: dt.datetime) -> int:

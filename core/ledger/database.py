@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import asyncpg
 import structlog
 from tortoise.context import TortoiseContext
 from tortoise.exceptions import BaseORMException
@@ -45,6 +46,15 @@ EPOCH = "epoch"
 INSTALLATION = "installation"
 PROBE = "probe"
 PROBE_WITHIN_S = 2.0
+
+# What a database that cannot be used raises.
+FAULTS = (
+    BaseORMException,
+    sqlite3.Error,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    OSError,
+)
 
 _inside: contextvars.ContextVar[bool] = contextvars.ContextVar("ledger_transaction", default=False)
 
@@ -104,7 +114,7 @@ class Ledger:
         try:
             async with asyncio.timeout(PROBE_WITHIN_S), self.transaction():
                 await _put(PROBE, self._clock.now().isoformat())
-        except (BaseORMException, sqlite3.Error, OSError, TimeoutError) as error:
+        except (*FAULTS, TimeoutError) as error:
             log.warning("the ledger was not writable", error=type(error).__name__)
             return False
         return True
@@ -203,7 +213,7 @@ def _readable_faults(address: Address) -> Iterator[None]:
     """A database that cannot be used is one line for the operator."""
     try:
         yield
-    except (BaseORMException, sqlite3.DatabaseError) as error:
+    except FAULTS as error:
         where = address.path if isinstance(address, SqliteAddress) else address.database
         line = (str(error).splitlines() or [type(error).__name__])[0]
         raise LedgerRefused(f"the ledger {where} could not be used: {line}") from error

@@ -12,7 +12,7 @@ from v4_proto.cosmos.base.tendermint.v1beta1 import query_pb2 as tendermint
 from core.paper.exchange import Exchange
 from core.paper.transactions import encode_address
 
-_PROPOSER: Final = hashlib.sha256(b"perpgram paper proposer").digest()[:20]
+PROPOSER: Final = hashlib.sha256(b"perpgram paper proposer").digest()[:20]
 _VALIDATORS: Final = hashlib.sha256(b"perpgram paper validators").digest()
 
 
@@ -47,7 +47,7 @@ def node_info(exchange: Exchange, moniker: str) -> tendermint.GetNodeInfoRespons
 def validator_set(exchange: Exchange) -> tendermint.GetLatestValidatorSetResponse:
     """The one validator."""
     answer = tendermint.GetLatestValidatorSetResponse(block_height=exchange.height)
-    answer.validators.add(address=encode_address(_PROPOSER), voting_power=500_000)
+    answer.validators.add(address=encode_address(PROPOSER), voting_power=500_000)
     answer.pagination.total = 1
     return answer
 
@@ -75,5 +75,5 @@ def _fill(answer: Any, exchange: Exchange, height: int) -> None:
         header.validators_hash = header.next_validators_hash = _VALIDATORS
         block.data.txs.extend(transactions)
         block.last_commit.height = height - 1
-    answer.block.header.proposer_address = _PROPOSER
-    answer.sdk_block.header.proposer_address = encode_address(_PROPOSER)
+    answer.block.header.proposer_address = PROPOSER
+    answer.sdk_block.header.proposer_address = encode_address(PROPOSER)

@@ -122,6 +122,7 @@ class Exchange:
         for market in self.governance.markets.values():
             if market.market_id not in self.state.prices.committed:
                 self.state.prices.put(market.market_id, market.genesis_price)
+                self.state.prices.committed[market.market_id] = market.genesis_price
         self._begin()
 
     def subscribe(self, listener: Listener) -> None:
@@ -214,6 +215,10 @@ class Exchange:
             for (owner, denom), amount in sorted(self.state.balances.committed.items())
             if owner == address and amount
         }
+
+    def balance(self, address: str, denom: str) -> int:
+        """The committed balance of a wallet in one denom."""
+        return self.state.balances.committed.get((address, denom), 0)
 
     def subaccount(self, key: SubaccountKey) -> Subaccount:
         """The committed subaccount; empty where nobody ever paid into it."""

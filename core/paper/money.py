@@ -105,6 +105,9 @@ def execute(message: Message, state: State, margin: Margin) -> list[Movement]:
 def _send(message: MsgSend, state: State) -> list[Movement]:
     if decode_address(message.to_address) is None:
         raise Refused("sdk", 7, "invalid to address: invalid address")
+    denoms = [coin.denom for coin in message.amount]
+    if denoms != sorted(set(denoms)) or not denoms:
+        raise sdk(10, ",".join(f"{coin.amount}{coin.denom}" for coin in message.amount))
     for coin in message.amount:
         _have(state, message.from_address, coin.denom, coin_amount(coin.amount))
     state.know(message.to_address)

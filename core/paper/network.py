@@ -17,6 +17,7 @@ from core.paper.governance import Governance, load_governance
 from core.paper.journal import Journal
 from core.paper.node import Gossip, Node
 from core.paper.prices import PriceMode, PriceSettings
+from core.paper.rpc import Rpc
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class PaperSettings:
     state_dir: Path | None = None
     prices: PriceMode = "walk"
     seed: int = 1
-    volatility: Decimal = Decimal("0.001")
+    volatility: Decimal = Decimal("0.002")
     block_s: float = 1.0
     jitter: float = 0.0
     chain_id: str = "localdydxprotocol"
@@ -91,6 +92,7 @@ class PaperNetwork:
         self._gossip = Gossip()
         self._with_indexer = indexer
         self._with_blocks = blocks
+        self._rpc: Rpc | None = None
         self._indexer: IndexerHalf | None = None
         self._blocks: asyncio.Task[None] | None = None
 
@@ -109,6 +111,9 @@ class PaperNetwork:
                 self._indexer = await module.start(self)
             node = await self.add_node(self.settings.grpc_port)
             self.grpc_port = node.port
+            self._rpc = Rpc(node, self.exchange)
+            await self._rpc.start(self.settings.host, self.settings.rpc_port)
+            self.rpc_port = self._rpc.port
             if self._with_blocks:
                 self._blocks = asyncio.create_task(self.chain.run(), name="paper-blocks")
         except BaseException:
@@ -133,6 +138,9 @@ class PaperNetwork:
             self._blocks.cancel()
             await asyncio.gather(self._blocks, return_exceptions=True)
             self._blocks = None
+        if self._rpc is not None:
+            await self._rpc.close()
+            self._rpc = None
         for node in self.nodes:
             await node.close(0.5)
         if self._indexer is not None:

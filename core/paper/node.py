@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -45,12 +46,15 @@ class Gossip:
 
 
 class Node(grpc.GenericRpcHandler):  # type: ignore[type-arg]
-    """A gRPC server over the exchange. `calls` counts calls by full method name."""
+    """A gRPC server over the exchange. `calls` counts calls by full method name; `on_call` is told
+    of each as it arrives.
+    """
 
     def __init__(self, exchange: Exchange, gossip: Gossip, clock: Clock, name: str) -> None:
         self.exchange = exchange
         self.faults = NodeFaults()
         self.calls: Counter[str] = Counter()
+        self.on_call: Callable[[str, bytes], None] | None = None
         self.name = name
         self.port = 0
         self._gossip = gossip
@@ -95,10 +99,20 @@ class Node(grpc.GenericRpcHandler):  # type: ignore[type-arg]
 
         return grpc.unary_unary_rpc_method_handler(serve)
 
-    async def _serve(self, method: str, request: bytes, context: Any) -> bytes:
+    async def enter(self, method: str, request: bytes = b"") -> None:
+        """Count a call, tell `on_call` of it, and let it travel for as long as the fault says."""
         self.calls[method] += 1
+        if self.on_call is not None:
+            self.on_call(method, request)
         if self.faults.rtt_ms:
             await self._clock.sleep(self.faults.rtt_ms / 1000)
+
+    def query(self, method: str, request: bytes) -> bytes:
+        """The answer to a query by its full gRPC method. Raises Failed, or DecodeError."""
+        return self._queries.answer(method, request)
+
+    async def _serve(self, method: str, request: bytes, context: Any) -> bytes:
+        await self.enter(method, request)
         if self.faults.down:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "the node is down")
         try:

@@ -25,7 +25,7 @@ class PriceSettings:
 
     mode: PriceMode = "walk"
     seed: int = 1
-    volatility: Decimal = Decimal("0.001")
+    volatility: Decimal = Decimal("0.002")
     block_s: Decimal = Decimal(1)
 
 

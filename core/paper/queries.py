@@ -311,7 +311,7 @@ class Queries:
         }
 
     def _balance(self, request: bank.QueryBalanceRequest) -> Any:
-        amount = self._exchange.balances(request.address).get(request.denom, 0)
+        amount = self._exchange.balance(request.address, request.denom)
         return bank.QueryBalanceResponse(balance=Coin(denom=request.denom, amount=str(amount)))
 
     def _coins(self, address: str, request: Any) -> tuple[list[Coin], PageResponse]:

@@ -58,6 +58,7 @@ _SDK: Final = {
     6: "unknown request",
     8: "invalid pubkey",
     9: "unknown address",
+    10: "invalid coins",
     11: "out of gas",
     12: "memo too large",
     13: "insufficient fee",

@@ -37,11 +37,11 @@ def resolve(symbol: str, tickers: Collection[str]) -> str:
     USDC with or without - _ or /. A coin alone is accepted only with the mark of a perpetual: SPX
     is an index elsewhere and a coin here.
     """
-    name = symbol.strip().upper()
-    if not name.isascii():
-        raise SymbolUnknown(symbol, ())
     if symbol in tickers:
         return symbol
+    if not symbol.isascii():
+        raise SymbolUnknown(symbol, ())
+    name = symbol.strip().upper()
     listed = {ticker.upper(): ticker for ticker in tickers}
     if name in listed:
         return listed[name]

@@ -96,8 +96,8 @@ class Executor:
             clob_pair_id=market.clob_pair_id,
             ticker=market.ticker,
             side=decision.side.value,
-            size=market.scale.size_of(draft.quantums),
-            limit_price=market.scale.price_of(draft.subticks),
+            size=plain(market.scale.size_of(draft.quantums)),
+            limit_price=plain(market.scale.price_of(draft.subticks)),
             reference_price=market.oracle_price,
             quantums=str(draft.quantums),
             subticks=str(draft.subticks),
@@ -242,6 +242,11 @@ def _limits(values: dict[str, Any] | None) -> Limits | None:
         allowed_symbols=None if allowed is None else tuple(allowed),
         max_alert_age_s=values["max_alert_age_s"],
     )
+
+
+def plain(value: Decimal) -> Decimal:
+    """The same number without trailing zeros and without an exponent."""
+    return Decimal(format(value.normalize(), "f"))
 
 
 def _decimal(value: Any) -> Decimal | None:

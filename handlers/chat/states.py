@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from aiogram.fsm.state import State, StatesGroup
 
 
@@ -32,4 +34,6 @@ class AdjustingPlan(StatesGroup):
     confirm = State()
 
 
-SECRET_STATES = frozenset({Connecting.phrase.state, Connecting.confirm.state})
+SECRET_STATES: Final = frozenset(
+    state.state for state in (Connecting.phrase, Connecting.confirm) if state.state is not None
+)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final, Protocol
 
@@ -29,6 +29,13 @@ class ConversationStore(Protocol):
     async def get_data(self, key: str) -> dict[str, Any]: ...
 
     async def set_data(self, key: str, data: dict[str, Any], now: dt.datetime) -> None: ...
+
+    async def update_data(
+        self, key: str, changes: dict[str, Any], now: dt.datetime
+    ) -> dict[str, Any]: ...
+
+    async def in_states(self, states: Collection[str], since: dt.datetime) -> list[str]:
+        """The keys of conversations in one of these states that were touched since."""
 
 
 def conversation_key(key: StorageKey) -> str:
@@ -60,6 +67,9 @@ class LedgerStorage(BaseStorage):
 
     async def get_data(self, key: StorageKey) -> dict[str, Any]:
         return dict(await self._store.get_data(conversation_key(key)))
+
+    async def update_data(self, key: StorageKey, data: Mapping[str, Any]) -> dict[str, Any]:
+        return await self._store.update_data(conversation_key(key), dict(data), self._clock.now())
 
     async def close(self) -> None:
         return None

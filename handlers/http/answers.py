@@ -66,8 +66,13 @@ def error_answer(
 
 
 def not_found() -> web.Response:
-    """The one answer for all that lacks a proved secret, byte for byte that of an unknown path."""
-    return error_answer(404, "not_found")
+    """The one answer for all that lacks a proved secret, byte for byte that of an unknown path.
+
+    It ends the connection: whether the rest of a body is still to come must not show either.
+    """
+    response = error_answer(404, "not_found")
+    response.force_close()
+    return response
 
 
 async def set_safe_headers(_: web.Request, response: web.StreamResponse) -> None:

@@ -101,14 +101,14 @@ class SignalDoor:
         if self._draining:
             return self._unavailable("draining")
         if request.method != "POST" or self._failures.crowded(source):
-            return _closing(await self._refuse(source, started))
+            return await self._refuse(source, started)
         try:
             raw = await self._read(request)
         except _TooLarge:
             self._count("too_large")
             return _closing(error_answer(413, "too_large"))
         except _Broken:
-            return _closing(await self._refuse(source, started))
+            return await self._refuse(source, started)
         received = self._monotonic()
         answer = await self._at_the_desk(request.match_info["webhook_uuid"], raw, started)
         if answer is None:

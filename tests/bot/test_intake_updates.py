@@ -122,13 +122,14 @@ async def test_another_poller_or_a_refused_token_makes_it_unready_with_one_line(
     health = silent.intake.health
 
     def note(found: str) -> None:
+        states.append(health.ready)
         problems.append(found)
 
     health.on_problem = note
     silent.emulator.faults.fail("getUpdates", code, words, times=4)
     poll = asyncio.create_task(silent.intake.run_polling())
-    await until(lambda: states.append(health.ready) or False in states)
     await until(lambda: health.problem is None and len(problems) == 4)
+    assert states == [True, False, False, False]
     assert set(problems) == {problem}
     assert health.ready
     await silent.intake.close()
@@ -168,10 +169,13 @@ async def test_what_is_under_way_is_finished_at_the_end(world: ChatWorld) -> Non
     assert "open positions" in [one.text for one in ann.screen() if one.sender == "bot"][-1]
 
 
-async def test_what_hangs_is_cut_off_at_the_end_and_comes_again(world: ChatWorld) -> None:
+async def test_what_hangs_is_cut_off_at_the_end_and_worked_when_it_comes_again(
+    world: ChatWorld,
+) -> None:
     ann = world.user(1)
     await world.start(ann)
     started = asyncio.Event()
+    real = world.desk.status
 
     async def hangs(trader: Any) -> Any:
         started.set()
@@ -181,7 +185,15 @@ async def test_what_hangs_is_cut_off_at_the_end_and_comes_again(world: ChatWorld
     ann.say("/status")
     await started.wait()
     assert not await world.intake.close(drain_s=0.05)
-    assert [state for state in world.updates.states.values() if state == "taken"]
+    [cut_off] = [number for number, state in world.updates.states.items() if state == "taken"]
+    world.desk.status = real  # type: ignore[method-assign]
+    again = TelegramIntake(world.bot, build_dispatcher(world.deps), world.updates, world.clock)
+    for _ in range(2):
+        task = await again.accept(update_of(world, cut_off, "/status"))
+        if task is not None:
+            await task
+    assert world.updates.states[cut_off] == "done"
+    assert len([one for one in ann.screen() if "open positions" in one.text]) == 1
 
 
 async def test_an_unwritable_ledger_loses_no_update(world: ChatWorld) -> None:
@@ -196,7 +208,7 @@ async def test_an_unwritable_ledger_loses_no_update(world: ChatWorld) -> None:
             raise OSError("disk full")
         return await real(*arguments)
 
-    world.updates.take = broken  # type: ignore[method-assign]
+    world.updates.take = broken  # type: ignore[method-assign,assignment]
     ann.say("/help")
     await ann.wait_for_text("TradingView alert becomes")
 
@@ -279,7 +291,7 @@ async def test_what_cannot_be_stored_is_asked_for_again(hook: tuple[ChatWorld, s
         raise OSError("disk full")
 
     real = world.updates.take
-    world.updates.take = broken  # type: ignore[method-assign]
+    world.updates.take = broken  # type: ignore[method-assign,assignment]
     async with aiohttp.ClientSession(headers={SECRET_HEADER: "s3cret_Token"}) as session:
         async with session.post(url, json=update_of(world, 5, "/start")) as answer:
             assert answer.status == 503
@@ -289,14 +301,3 @@ async def test_what_cannot_be_stored_is_asked_for_again(hook: tuple[ChatWorld, s
         await world.intake.close()
         async with session.post(url, json=update_of(world, 6, "/start")) as answer:
             assert answer.status == 503
-
-
-async def test_an_update_cut_off_by_a_crash_is_worked_when_it_comes_again(
-    silent: ChatWorld,
-) -> None:
-    await silent.updates.take(5, "message", silent.clock.now())
-    fresh = TelegramIntake(silent.bot, build_dispatcher(silent.deps), silent.updates, silent.clock)
-    task = await fresh.accept(update_of(silent, 5, "/start"))
-    assert task is not None
-    await task
-    assert silent.updates.states[5] == "done"

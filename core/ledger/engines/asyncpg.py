@@ -40,12 +40,13 @@ class LedgerAsyncpgClient(AsyncpgDBClient):
 
     async def borrow(self) -> Any:
         """A connection of the pool. Raises DBConnectionError when none comes in time."""
-        async with self._pool_init_lock:
-            if self._pool is None:
-                await self.create_connection(with_db=True)
-        pool = self._pool
-        assert pool is not None
         try:
+            if self._pool is None:
+                async with self._pool_init_lock:
+                    if self._pool is None:
+                        await self.create_connection(with_db=True)
+            pool = self._pool
+            assert pool is not None
             return await pool.acquire(timeout=ACQUIRE_WITHIN_S)
         except Unreachable as error:
             raise DBConnectionError(f"no connection to PostgreSQL: {error}") from error

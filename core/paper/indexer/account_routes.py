@@ -9,10 +9,18 @@ from typing import Any
 from aiohttp import web
 
 from core.paper.happenings import SubaccountKey
-from core.paper.indexer import shapes, views
-from core.paper.indexer.checks import FILL_TYPES, ORDER_STATUSES, ORDER_TYPES, Checks, refusal
+from core.paper.indexer import order_shapes, shapes, views
+from core.paper.indexer.checks import (
+    FILL_TYPES,
+    ORDER_STATUSES,
+    ORDER_TYPES,
+    Checks,
+    Invalid,
+    refusal,
+)
+from core.paper.indexer.faults import BLOCK_TEXTS
 from core.paper.indexer.market_routes import SECOND, TEN_SECONDS
-from core.paper.indexer.records import FillRow, MemoryOrder, OrderRow, TransferRow
+from core.paper.indexer.records import ZERO, FillRow, MemoryOrder, OrderRow, TransferRow
 from core.paper.indexer.service import Indexer
 from core.paper.indexer.texts import from_unix, iso, number
 
@@ -25,7 +33,7 @@ def routes(indexer: Indexer) -> list[tuple[str, Handler, str | None]]:
     """(path, handler, Cache-Control)."""
     site = AccountRoutes(indexer)
     parent = "/parentSubaccountNumber"
-    return [
+    listed: list[tuple[str, Handler, str]] = [
         ("/addresses/{address}", site.address, SECOND),
         ("/addresses/{address}/subaccountNumber/{subaccountNumber}", site.subaccount, SECOND),
         (
@@ -51,6 +59,19 @@ def routes(indexer: Indexer) -> list[tuple[str, Handler, str | None]]:
         ("/fundingPayments", site.funding_payments, TEN_SECONDS),
         ("/fundingPayments/parentSubaccount", site.funding_payments, TEN_SECONDS),
     ]
+    return [(path, _unless_blocked(indexer, handler), cache) for path, handler, cache in listed]
+
+
+def _unless_blocked(indexer: Indexer, handler: Handler) -> Handler:
+    """Refuse every address with 403 while the fault is on; an order by its id names no address."""
+
+    async def answer(request: web.Request) -> Any:
+        code = indexer.faults.address_blocked
+        if code is not None and "orderId" not in request.match_info:
+            raise Invalid(403, [{"code": code, "msg": BLOCK_TEXTS[code]}])
+        return await handler(request)
+
+    return answer
 
 
 class AccountRoutes:
@@ -67,7 +88,7 @@ class AccountRoutes:
         found.sort(key=lambda row: row.key.number)
         return {
             "subaccounts": [views.subaccount(self._rows, row) for row in found],
-            "totalTradingRewards": "0",
+            "totalTradingRewards": number(self._rows.rewards.get(address, ZERO)),
         }
 
     async def subaccount(self, request: web.Request) -> Any:
@@ -302,7 +323,7 @@ def _is_before(
 
 
 def _type(row: OrderRow | MemoryOrder) -> str:
-    return shapes.order_type(row.order, in_memory=isinstance(row, MemoryOrder))
+    return order_shapes.order_type(row.order, in_memory=isinstance(row, MemoryOrder))
 
 
 def _has_type(row: OrderRow | MemoryOrder, wanted: str) -> bool:

@@ -7,7 +7,6 @@ with the new sums; then trades and candles. Source: docs/protocol.md, life of an
 
 from __future__ import annotations
 
-import datetime as dt
 import uuid
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
@@ -23,12 +22,11 @@ from core.paper.happenings import (
     SubaccountKey,
     Transferred,
 )
-from core.paper.indexer import markets, shapes
+from core.paper.indexer import closing, order_shapes, positions, shapes
 from core.paper.indexer.records import (
     ZERO,
     FillRow,
     OrderRow,
-    PnlRow,
     PositionRow,
     SubaccountRow,
     TradeRow,
@@ -36,7 +34,7 @@ from core.paper.indexer.records import (
     order_id_of,
     subaccount_id_of,
 )
-from core.paper.indexer.texts import EXACT, average, iso, milliseconds, number, usdc
+from core.paper.indexer.texts import EXACT, iso, milliseconds, number, usdc
 from core.paper.indexer.updates import Update
 
 if TYPE_CHECKING:
@@ -46,10 +44,6 @@ Json = dict[str, Any]
 REWARD_SHARE: Final = Decimal("0.99")
 NATIVE_COIN_USD: Final = Decimal("23.5")
 """What the paper network's native coin is taken to be worth where rewards are counted out."""
-STATISTICS_BLOCKS: Final = 10
-TRADES_KEPT: Final = 1000
-CANCELED_SHOWN_BLOCKS: Final = 20
-LIQUIDATION_KINDS: Final = ("LIQUIDATED", "LIQUIDATION", "DELEVERAGED", "OFFSETTING")
 
 
 class BlockWork:
@@ -97,11 +91,10 @@ class BlockWork:
                 self._oracle(event)
         for final in self.finals.values():
             self._settle(final)
-        self._publish_trades()
-        self._forget_old()
-        self._hourly(previous)
-        if self.block.height % STATISTICS_BLOCKS == 0:
-            self._statistics()
+        self.updates += closing.trades(rows, self.trades)
+        closing.forget_canceled(rows)
+        closing.sample_hours(rows, previous)
+        self.updates += closing.statistics(rows)
         return self.updates
 
     def _rewards(self) -> None:
@@ -113,8 +106,10 @@ class BlockWork:
         for owner, fee in fees.items():
             if fee > 0:
                 reward = EXACT.divide(EXACT.multiply(usdc(fee), REWARD_SHARE), NATIVE_COIN_USD)
+                reward = reward.quantize(Decimal(1).scaleb(-18), None, EXACT)
+                self.rows.rewards[owner] = EXACT.add(self.rows.rewards.get(owner, ZERO), reward)
                 contents = {
-                    "tradingReward": number(reward.quantize(Decimal(1).scaleb(-18), None, EXACT)),
+                    "tradingReward": number(reward),
                     "createdAtHeight": str(self.block.height),
                     "createdAt": iso(self.at),
                 }
@@ -123,10 +118,10 @@ class BlockWork:
     def _filled(self, index: int, event: Filled) -> None:
         row = self._subaccount(event.subaccount)
         sign = 1 if event.side == "BUY" else -1
-        self._set_position(row, event.clob_pair_id, event.quantums_before + sign * event.quantums)
+        after = event.quantums_before + sign * event.quantums
+        changed = self._hold(row, event.clob_pair_id, after)
         row.usdc += -sign * event.quote_quantums - event.fee_quote_quantums
         row.updated_height = self.block.height
-        changed = self._changed_rows(event.subaccount, event.clob_pair_id)
         self._tell(
             event.subaccount,
             {"perpetualPositions": changed, "assetPositions": [self._asset(row)]},
@@ -146,15 +141,13 @@ class BlockWork:
             "fills": [shapes.fill_ws(fill, market) for fill in self.order_fills[group]],
             "perpetualPositions": [
                 shapes.position_ws(
-                    self._latest(event.subaccount, event.clob_pair_id),
-                    market.ticker,
-                    self.rows.price(event.clob_pair_id),
+                    self._position(event), market.ticker, self.rows.price(event.clob_pair_id)
                 )
             ],
             "blockHeight": str(self.block.height),
         }
         if order is not None:
-            contents["orders"] = [shapes.order_row_full(order, market)]
+            contents["orders"] = [order_shapes.order_row_full(order, market)]
         self._tell(event.subaccount, contents)
 
     def _subaccount(self, key: SubaccountKey) -> SubaccountRow:
@@ -179,63 +172,28 @@ class BlockWork:
                 moved += _transfer_sign(event, key) * event.quote_quantums
         return moved
 
-    def _set_position(self, row: SubaccountRow, market_id: int, quantums: int) -> None:
-        """Change the held quantums and the position rows: open, grow, shrink, close, reverse."""
-        if quantums:
-            row.positions[market_id] = quantums
-        else:
-            row.positions.pop(market_id, None)
-        size = self.rows.markets[market_id].scale.size_of(quantums)
-        positions = self.rows.positions.setdefault(row.key, [])
-        current = next((each for each in positions if _is_open(each, market_id)), None)
-        side = "LONG" if quantums > 0 else "SHORT"
-        if current is not None and (not quantums or current.side != side):
-            current.status, current.size, current.closed_at = "CLOSED", ZERO, self.at
-            current = None
-        if not quantums:
-            return
-        if current is None:
-            current = self._open_position(row.key, market_id, side, size)
-            positions.append(current)
-        current.size = size
-        current.max_size = max(current.max_size, size, key=abs)
-
-    def _open_position(
-        self, key: SubaccountKey, market_id: int, side: str, size: Decimal
-    ) -> PositionRow:
-        serial = len(self.rows.positions.get(key, []))
-        name = f"{subaccount_id_of(key)}-{market_id}-{self.block.height}-{serial}"
-        return PositionRow(
-            id=str(uuid.uuid5(INDEXER_NAMESPACE, name)),
-            subaccount=key,
-            market=market_id,
-            side=side,
-            size=size,
-            max_size=size,
-            created_at=self.at,
-            created_height=self.block.height,
-        )
-
-    def _changed_rows(self, key: SubaccountKey, market_id: int) -> list[Json]:
-        """The position rows that this step touched: a reversal closes one and opens another."""
+    def _hold(self, row: SubaccountRow, market_id: int, quantums: int) -> list[Json]:
+        """Change a position; answers the changed rows as the websocket tells them."""
         market = self.rows.markets[market_id]
-        ours = [each for each in self.rows.positions.get(key, []) if each.market == market_id]
-        touched = ours[-1:]
-        if len(ours) > 1 and ours[-2].closed_at == self.at and ours[-1].sum_open == ZERO:
-            touched = ours[-2:]
+        size = market.scale.size_of(quantums)
+        rows = self.rows.positions.setdefault(row.key, [])
+        changed = positions.hold(rows, row, market_id, quantums, size, self.at, self.block.height)
         price = self.rows.price(market_id)
-        return [shapes.position_ws(each, market.ticker, price) for each in touched]
+        return [shapes.position_ws(each, market.ticker, price) for each in changed]
 
-    def _latest(self, key: SubaccountKey, market_id: int) -> PositionRow:
-        ours = [each for each in self.rows.positions[key] if each.market == market_id]
-        return ours[-1]
+    def _position(self, event: Filled) -> PositionRow:
+        """The position row into which a fill counts."""
+        rows = self.rows.positions[event.subaccount]
+        row = positions.latest(rows, event.clob_pair_id)
+        assert row is not None
+        return row
 
     def _book_fill(self, event: Filled) -> FillRow:
         """Write the fill and count it into its position row, as a whole and only there: a
         reversing fill adds its full size to the new row.
         """
         market = self.rows.markets[event.clob_pair_id]
-        position = self._latest(event.subaccount, event.clob_pair_id)
+        position = self._position(event)
         size = market.scale.size_of(event.quantums)
         price = market.scale.price_of(event.subticks)
         event_id = event.event_id.hex()
@@ -262,7 +220,7 @@ class BlockWork:
             side_before=position.side,
         )
         self.rows.fills.setdefault(event.subaccount, []).append(fill)
-        _count_in(position, fill)
+        positions.count_in(position, fill)
         return fill
 
     def _order_after(self, event: Filled) -> OrderRow:
@@ -367,14 +325,14 @@ class BlockWork:
         row.updated_at, row.updated_height = self.at, self.block.height
         market = self.rows.markets[order.key.clob_pair_id]
         if event.status == "UNTRIGGERED":
-            message = shapes.order_row_full(row, market)
+            message = order_shapes.order_row_full(row, market)
             height = self.block.height
         elif event.status == "OPEN":
-            message, height = shapes.opened_order(order, "OPEN", market, row), self.before
+            message, height = order_shapes.opened_order(order, "OPEN", market, row), self.before
         else:
             filled = {"totalFilled": number(market.scale.size_of(row.total_filled))}
             reason = event.reason or "USER_CANCELED"
-            message = shapes.removed_order(order, "CANCELED", reason, market, row, filled)
+            message = order_shapes.removed_order(order, "CANCELED", reason, market, row, filled)
             height = self.before
         self._tell(order.key.subaccount, {"orders": [message], "blockHeight": str(height)})
 
@@ -397,16 +355,15 @@ class BlockWork:
     def _settle(self, final: SubaccountChanged) -> None:
         """Take the committed state; what the block's other events did not tell is told here."""
         row = self._subaccount(final.subaccount)
-        positions = {market_id: size for market_id, size in final.positions if size}
+        held = {market_id: size for market_id, size in final.positions if size}
         moved = [
             market_id
-            for market_id in row.positions.keys() | positions.keys()
-            if row.positions.get(market_id, 0) != positions.get(market_id, 0)
+            for market_id in row.positions.keys() | held.keys()
+            if row.positions.get(market_id, 0) != held.get(market_id, 0)
         ]
         contents: Json = {}
         for market_id in sorted(moved):
-            self._set_position(row, market_id, positions.get(market_id, 0))
-            changed = self._changed_rows(row.key, market_id)
+            changed = self._hold(row, market_id, held.get(market_id, 0))
             contents.setdefault("perpetualPositions", []).extend(changed)
         if row.usdc != final.usdc_quote_quantums:
             row.usdc = final.usdc_quote_quantums
@@ -414,55 +371,6 @@ class BlockWork:
         if contents:
             row.updated_height = self.block.height
             self._tell(row.key, contents)
-
-    def _publish_trades(self) -> None:
-        by_market: dict[int, list[TradeRow]] = {}
-        for trade in self.trades:
-            by_market.setdefault(trade.market, []).append(trade)
-        interest = self.rows.open_interest() if by_market else {}
-        for market_id, trades in by_market.items():
-            kept = self.rows.trades.setdefault(market_id, [])
-            kept.extend(trades)
-            del kept[:-TRADES_KEPT]
-            ticker = self.rows.markets[market_id].ticker
-            told = {"trades": [shapes.trade_ws(trade) for trade in trades]}
-            self.updates.append(Update("v4_trades", ticker, told))
-            candles = {}
-            for trade in trades:
-                for row in self.rows.candles.take(trade, interest.get(market_id, ZERO)):
-                    candles[row.resolution] = row
-            for resolution, row in candles.items():
-                told = shapes.candle(row, ticker)
-                self.updates.append(Update("v4_candles", f"{ticker}/{resolution}", told))
-
-    def _forget_old(self) -> None:
-        limit = self.block.height - CANCELED_SHOWN_BLOCKS
-        for row_id, (_, good_til_block) in list(self.rows.canceled.items()):
-            if good_til_block < limit:
-                del self.rows.canceled[row_id]
-
-    def _hourly(self, previous: dt.datetime | None) -> None:
-        """At a full hour: samples for the 24-hour change and a row of each subaccount's worth."""
-        if previous is not None and previous.replace(
-            minute=0, second=0, microsecond=0
-        ) == self.at.replace(minute=0, second=0, microsecond=0):
-            return
-        for oracle in self.rows.oracles.values():
-            oracle.recent.append((self.at, oracle.price))
-            del oracle.recent[:-25]
-        if previous is None:
-            return
-        hour = self.at.replace(minute=0, second=0, microsecond=0)
-        for key, row in self.rows.subaccounts.items():
-            equity, _ = self.rows.equity(row)
-            self.rows.pnl.setdefault(key, []).append(
-                PnlRow(key, equity, usdc(row.net_transfers), hour, self.block.height, self.at)
-            )
-
-    def _statistics(self) -> None:
-        trading = markets.changes(self.rows)
-        if trading:
-            self.updates.append(Update("v4_markets", "v4_markets", {"trading": trading}))
 
     def _asset(self, row: SubaccountRow) -> Json:
         position_id = str(uuid.uuid5(INDEXER_NAMESPACE, f"{subaccount_id_of(row.key)}-0"))
@@ -480,10 +388,6 @@ def _group(event: Filled) -> str:
     return f"{owner.owner}/{owner.number}/{name}"
 
 
-def _is_open(row: PositionRow, market_id: int) -> bool:
-    return row.market == market_id and row.status == "OPEN"
-
-
 def _parent(key: SubaccountKey) -> tuple[str, int]:
     return key.owner, key.number % 128
 
@@ -494,23 +398,3 @@ def _transfer_sign(event: Transferred, key: SubaccountKey) -> int:
     received = ours == (event.recipient_address, event.recipient_number)
     sent = ours == (event.sender_address, event.sender_number)
     return int(received) - int(sent)
-
-
-def _count_in(position: PositionRow, fill: FillRow) -> None:
-    """Add a fill to the sums of its position row."""
-    position.fees = EXACT.add(position.fees, fill.fee)
-    if (fill.side == "BUY") == (position.side == "LONG"):
-        worth = EXACT.multiply(position.entry_price, position.sum_open)
-        worth = EXACT.fma(fill.price, fill.size, worth)
-        position.sum_open = EXACT.add(position.sum_open, fill.size)
-        position.entry_price = average(worth, position.sum_open)
-        return
-    worth = EXACT.multiply(position.exit_price or ZERO, position.sum_close)
-    worth = EXACT.fma(fill.price, fill.size, worth)
-    position.sum_close = EXACT.add(position.sum_close, fill.size)
-    position.exit_price = average(worth, position.sum_close)
-    gain = EXACT.multiply(EXACT.subtract(fill.price, position.entry_price), fill.size)
-    if fill.kind in LIQUIDATION_KINDS:
-        position.fees = EXACT.subtract(position.fees, fill.fee)
-    else:
-        position.own_pnl = EXACT.add(position.own_pnl, gain if position.side == "LONG" else -gain)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from core.paper.indexer import markets, shapes, views
 from core.paper.indexer.candles import RESOLUTIONS
+from core.paper.indexer.faults import BLOCK_TEXTS
 from core.paper.indexer.service import Indexer
 
 Json = dict[str, Any]
@@ -27,7 +28,7 @@ _CANDLES_SHOWN: Final = 100
 
 
 class NoSnapshot(Exception):
-    """The snapshot of a subscription could not be fetched."""
+    """The snapshot of a subscription could not be fetched; the text is for the client."""
 
 
 def is_valid_id(indexer: Indexer, channel: str, id_: str) -> bool:
@@ -52,11 +53,13 @@ def snapshot(indexer: Indexer, channel: str, id_: str) -> Json:
     """The contents of `subscribed`. Raises NoSnapshot."""
     rows = indexer.rows
     if indexer.faults.rest_500:
-        raise NoSnapshot
+        raise NoSnapshot(_failed(channel))
     if channel in ("v4_subaccounts", "v4_parent_subaccounts"):
+        if indexer.faults.address_blocked is not None:
+            raise NoSnapshot(BLOCK_TEXTS["COMPLIANCE_BLOCKED"])
         address, _, text = id_.partition("/")
         if int(text) < 0:
-            raise NoSnapshot
+            raise NoSnapshot(_failed(channel))
         build = views.subaccount_snapshot if channel == "v4_subaccounts" else views.parent_snapshot
         return build(rows, address, int(text))
     if channel == "v4_markets":
@@ -72,3 +75,7 @@ def snapshot(indexer: Indexer, channel: str, id_: str) -> Json:
         return {"trades": [shapes.trade_rest(each) for each in latest]}
     latest_candles = rows.candles.of(market.id, resolution)[: -_CANDLES_SHOWN - 1 : -1]
     return {"candles": [shapes.candle(each, ticker) for each in latest_candles]}
+
+
+def _failed(channel: str) -> str:
+    return f"Internal error, could not fetch data for subscription: {channel}."

@@ -199,9 +199,8 @@ class Connection:
         try:
             contents = channels.snapshot(self._indexer, channel, id_)
             await self._indexer.clock.sleep(self._indexer.settings.snapshot_ms / 1000)
-        except NoSnapshot:
-            text = f"Internal error, could not fetch data for subscription: {channel}."
-            self._send({"type": "error", "message": text, **number, **end})
+        except NoSnapshot as failure:
+            self._send({"type": "error", "message": str(failure), **number, **end})
             return
         finally:
             self._awaited[channel] -= 1

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from core.paper.indexer.controls import NodeFaults, OrderRefusal
 
 Json = dict[str, Any]
+BLOCK_TEXTS: Final = {
+    "GEOBLOCKED": "Because you appear to be a resident of, or trading from, a jurisdiction that "
+    "violates our terms of use, or have engaged in activity that violates our terms of use, you "
+    "have been blocked. You may withdraw your funds from the protocol at any time.",
+    "COMPLIANCE_BLOCKED": "Because this address appears to be a resident of, or trading from, a "
+    "jurisdiction that violates our terms of use, or has engaged in activity that violates our "
+    "terms of use, this address has been blocked.",
+}
 _MAX_MS = 60_000
 _MAX_COUNT = 1_000_000
 
@@ -18,12 +26,15 @@ class BadBody(ValueError):
 
 @dataclass(frozen=True)
 class IndexerFaults:
-    """Faults of the indexer. `rest_500` and `rest_429`: True for every request, or how many."""
+    """Faults of the indexer. `rest_500` and `rest_429`: True for every request, or how many.
+    `address_blocked`: the code with which every address is refused.
+    """
 
     indexer_lag_blocks: int = 0
     indexer_latency_ms: int | None = None
     rest_500: bool | int = False
     rest_429: bool | int = False
+    address_blocked: str | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +56,7 @@ _NAMES = (
     "ws_closed",
     "rest_500",
     "rest_429",
+    "address_blocked",
     "clear",
 )
 
@@ -76,6 +88,7 @@ def parse_change(body: Any, node: NodeFaults, indexer: IndexerFaults) -> Change:
         indexer_latency_ms=latency,
         rest_500=_flag_or_count(body, "rest_500", indexer.rest_500),
         rest_429=_flag_or_count(body, "rest_429", indexer.rest_429),
+        address_blocked=_block_code(body, indexer.address_blocked),
     )
     return Change(node, indexer, _flag(body, "ws_closed", False))
 
@@ -94,6 +107,7 @@ def shown(node: NodeFaults, indexer: IndexerFaults) -> Json:
         "indexer_latency_ms": indexer.indexer_latency_ms,
         "rest_500": indexer.rest_500,
         "rest_429": indexer.rest_429,
+        "address_blocked": indexer.address_blocked,
     }
 
 
@@ -118,6 +132,13 @@ def _flag_or_count(body: Json, name: str, present: bool | int) -> bool | int:
     if not isinstance(value, int) or not 0 <= value <= _MAX_COUNT:
         raise BadBody(f"{name} must be true, false, or how many times (a whole number).")
     return value or False
+
+
+def _block_code(body: Json, present: str | None) -> str | None:
+    value = body.get("address_blocked", present)
+    if value is not None and value not in BLOCK_TEXTS:
+        raise BadBody(f"address_blocked must be null or one of {', '.join(BLOCK_TEXTS)}.")
+    return None if value is None else str(value)
 
 
 def _refusal(body: Json, present: OrderRefusal | None) -> OrderRefusal | None:

@@ -33,7 +33,7 @@ def routes(indexer: Indexer) -> list[tuple[str, Handler, str | None]]:
         ("/trades/perpetualMarket/{ticker}", site.trades, SECOND),
         ("/candles/perpetualMarkets/{ticker}", site.candles, SECOND),
         ("/historicalFunding/{ticker}", site.historical_funding, TEN_SECONDS),
-        ("/sparklines", site.sparklines, SECOND),
+        ("/sparklines", site.sparklines, TEN_SECONDS),
         ("/screen", site.screen, None),
         ("/compliance/screen/{address}", site.compliance, None),
     ]
@@ -123,7 +123,7 @@ class MarketRoutes:
     async def sparklines(self, request: web.Request) -> Any:
         checks = self._checks(request)
         periods = {"ONE_DAY": ("1HOUR", 24), "SEVEN_DAYS": ("4HOURS", 42)}
-        text = f"timePeriod must be one of {','.join(periods)}"
+        text = f"timePeriod must be a valid Time Period, one of {','.join(periods)}"
         period = checks.required_choice("timePeriod", periods, text)
         checks.done()
         resolution, count = periods[period]

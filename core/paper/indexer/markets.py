@@ -79,13 +79,13 @@ def changes(rows: Rows) -> Json:
 
 
 def _day_volume(rows: Rows, market: Market) -> tuple[Decimal, int]:
-    since = None if rows.time is None else rows.time - _DAY
+    """USD volume and trades of the last 24 hours, to five minutes."""
     volume, count = ZERO, 0
-    for trade in reversed(rows.trades.get(market.id, [])):
-        if since is not None and trade.created_at < since:
+    for candle in reversed(rows.candles.of(market.id, "5MINS")):
+        if rows.time is not None and candle.started_at < rows.time - _DAY:
             break
-        volume = EXACT.fma(trade.price, trade.size, volume)
-        count += 1
+        volume = EXACT.add(volume, candle.usd_volume)
+        count += candle.trades
     return volume, count
 
 

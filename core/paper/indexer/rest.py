@@ -62,13 +62,13 @@ class _Service:
         self, path: str, handler: Handler, caching: str | None
     ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def respond(request: web.Request) -> web.StreamResponse:
-            if self._indexer.take("rest_500"):
+            if self._indexer.take_500():
                 return _json({"errors": [{"msg": "Internal Server Error"}]}, status=500)
             headers = {} if caching is None else {"Cache-Control": caching}
             if path not in _UNLIMITED:
                 segment = request.path.split("/")[2]
                 verdict = self._limiter.count(request.remote or "", segment)
-                forced = self._indexer.take("rest_429")
+                forced = self._indexer.take_429()
                 if forced or (verdict is not None and not verdict.allowed):
                     told = verdict.headers if verdict is not None else {}
                     body = {"errors": [{"msg": "Too many requests"}]}

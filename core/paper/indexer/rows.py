@@ -19,7 +19,7 @@ from core.paper.happenings import (
     OrderRemoved,
     SubaccountKey,
 )
-from core.paper.indexer import shapes
+from core.paper.indexer import order_shapes
 from core.paper.indexer.blocks import BlockWork
 from core.paper.indexer.candles import Candles
 from core.paper.indexer.records import (
@@ -67,6 +67,7 @@ class Rows:
         self.transfers: list[TransferRow] = []
         self.trades: dict[int, list[TradeRow]] = {}
         self.pnl: dict[SubaccountKey, list[PnlRow]] = {}
+        self.rewards: dict[str, Decimal] = {}
         self.candles = Candles(mid_price)
         self.oracles = {
             market.market_id: Oracle(market.price_usd(market.genesis_price))
@@ -138,7 +139,9 @@ class Rows:
         if order.good_til_block is not None:
             self.memory.pop(row_id, None)
             self.memory[row_id] = MemoryOrder(row_id, order, "BEST_EFFORT_OPENED")
-        message = shapes.opened_order(order, "BEST_EFFORT_OPENED", market, self.orders.get(row_id))
+        message = order_shapes.opened_order(
+            order, "BEST_EFFORT_OPENED", market, self.orders.get(row_id)
+        )
         return [self._order_update(order.key.subaccount, message)]
 
     def _removed(self, happening: OrderRemoved) -> list[Update]:
@@ -153,7 +156,7 @@ class Rows:
             message = self._unknown_removal(happening, market, row)
         else:
             filled = market.scale.size_of(happening.optimistic_filled_quantums)
-            message = shapes.removed_order(
+            message = order_shapes.removed_order(
                 happening.order,
                 happening.status,
                 happening.reason,
@@ -184,15 +187,15 @@ class Rows:
             "status": happening.status,
             "orderFlags": str(key.order_flags),
             "ticker": market.ticker,
-            "removalReason": shapes.REMOVAL_PREFIX + happening.reason,
+            "removalReason": order_shapes.REMOVAL_PREFIX + happening.reason,
         }
         if row is None:
             return message
-        full = shapes.order_row_full(row, market)
+        full = order_shapes.order_row_full(row, market)
         reduce_only = {"reduceOnly": True} if row.order.reduce_only else {}
         return {
             **message,
-            **shapes.stamps(row),
+            **order_shapes.stamps(row),
             "price": full["price"],
             "size": full["size"],
             "clientMetadata": full["clientMetadata"],
@@ -200,8 +203,8 @@ class Rows:
             "side": full["side"],
             "timeInForce": full["timeInForce"],
             "totalFilled": full["totalFilled"],
-            **shapes.expiry(row.order),
-            **shapes.trigger(row.order, market.scale),
+            **order_shapes.expiry(row.order),
+            **order_shapes.trigger(row.order, market.scale),
             "type": full["type"],
         }
 
@@ -236,5 +239,6 @@ _SAVED = (
     "transfers",
     "trades",
     "pnl",
+    "rewards",
     "oracles",
 )

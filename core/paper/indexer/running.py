@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
-from core.paper.happenings import BlockCommitted, Happening, OracleMoved
+from core.paper.happenings import BlockCommitted, Happening, OracleMoved, SubaccountKey
 from core.paper.indexer.adapter import NetworkControls
 from core.paper.indexer.rest import rest_application
 from core.paper.indexer.service import Indexer, IndexerSettings
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from core.paper.network import PaperNetwork
 
 _PART: Final = "indexer"
-_BLOCKS_BETWEEN_SAVES: Final = 100
+_BLOCKS_BETWEEN_SAVES: Final = 500
 
 
 class Servers:
@@ -71,8 +70,7 @@ class RunningIndexer:
         )
         self.servers = Servers(self.indexer)
         self._network = network
-        self._unsaved = False
-        self._saved_height = 0
+        self._unsaved = 0
         self._saving: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -89,39 +87,40 @@ class RunningIndexer:
         await self.servers.close()
         if self._saving is not None:
             await asyncio.gather(self._saving, return_exceptions=True)
-        with suppress(RuntimeError):
-            await self._save()
+        await self._save()
 
     async def _restore(self) -> None:
         rows, exchange = self.indexer.rows, self._network.exchange
         saved = await self._network.journal.part(_PART)
         if saved is None:
             rows.genesis(
-                (key, subaccount.usdc) for key, subaccount in exchange.subaccounts().items()
+                (SubaccountKey(account.address, 0), account.subaccount_quote_quantums)
+                for account in exchange.governance.genesis
             )
         else:
             rows.load(json.loads(saved[1]))
         for block in await self._network.journal.blocks_after(rows.height):
-            rows.on(block)
+            self.indexer.apply(block)
         for market in exchange.governance.markets.values():
             price = market.price_usd(exchange.oracle_price(market))
             rows.oracles[market.market_id].price = price
         rows.height, rows.time = exchange.height, milliseconds(exchange.time)
 
     def _note(self, happening: Happening) -> None:
-        """After a block was taken: save the rows now and then, if there is anything new."""
+        """After a block was taken: save the rows after so many blocks that changed them. Until then
+        the chain's journal keeps those blocks.
+        """
         if not isinstance(happening, BlockCommitted):
             return
         if any(not isinstance(event, OracleMoved) for event in happening.events):
-            self._unsaved = True
-        due = happening.height - self._saved_height >= _BLOCKS_BETWEEN_SAVES
-        if self._unsaved and due and (self._saving is None or self._saving.done()):
+            self._unsaved += 1
+        is_free = self._saving is None or self._saving.done()
+        if self._unsaved >= _BLOCKS_BETWEEN_SAVES and is_free:
             self._saving = asyncio.create_task(self._save(), name="paper-indexer-save")
 
     async def _save(self) -> None:
-        self._unsaved = False
+        self._unsaved = 0
         rows = self.indexer.rows
         height, dump = rows.height, rows.dump()
-        self._saved_height = height
         value = await asyncio.to_thread(lambda: json.dumps(dump, separators=(",", ":")).encode())
         await self._network.journal.save_part(_PART, height, value)

@@ -96,13 +96,17 @@ class Indexer:
         self.faults = faults
         self.feed.recheck()
 
-    def take(self, name: str) -> bool:
-        """Whether the fault `rest_500` or `rest_429` hits the request at hand; counts it down."""
-        left = getattr(self.faults, name)
-        if isinstance(left, bool):
-            return left
-        self.faults = replace(self.faults, **{name: left - 1 or False})
-        return True
+    def take_500(self) -> bool:
+        """Whether the request at hand is to fail; counts the fault down."""
+        hit, left = _one_less(self.faults.rest_500)
+        self.faults = replace(self.faults, rest_500=left)
+        return hit
+
+    def take_429(self) -> bool:
+        """Whether the request at hand is one too many; counts the fault down."""
+        hit, left = _one_less(self.faults.rest_429)
+        self.faults = replace(self.faults, rest_429=left)
+        return hit
 
     def apply(self, happening: Happening) -> None:
         """Make a happening visible now."""
@@ -219,3 +223,8 @@ class Indexer:
             "transfers": transfers,
             "transactions": list(hashes),
         }
+
+
+def _one_less(fault: bool | int) -> tuple[bool, bool | int]:
+    """Whether a fault hits, and what is left of it."""
+    return (fault, fault) if isinstance(fault, bool) else (True, fault - 1 or False)

@@ -37,6 +37,7 @@ class Stream:
             port,
             process_request=self._only_our_path,
             ping_interval=None,
+            compression=None,
             close_timeout=1,
             max_size=64 * 1024,
             logger=_log,

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from core.paper.happenings import SubaccountKey
-from core.paper.indexer import shapes
+from core.paper.indexer import order_shapes, shapes
 from core.paper.indexer.records import MemoryOrder, OrderRow, PositionRow, SubaccountRow
 from core.paper.indexer.rows import Rows
 from core.paper.indexer.texts import EXACT, iso, number
@@ -88,7 +88,7 @@ def orders(rows: Rows, keys: Iterable[SubaccountKey]) -> list[OrderRow | MemoryO
 
     Stateful ones first, then by good-til-block or its time, latest first.
     """
-    wanted = set(keys)
+    wanted = dict.fromkeys(keys)
     found: list[OrderRow | MemoryOrder] = [
         rows.orders[row_id] for key in wanted for row_id in rows.order_ids.get(key, [])
     ]
@@ -111,8 +111,8 @@ def order(rows: Rows, row: OrderRow | MemoryOrder) -> Json:
     """An order as REST shows it."""
     market = rows.markets[row.order.key.clob_pair_id]
     if isinstance(row, OrderRow):
-        return shapes.order_rest(row, market)
-    return shapes.order_memory(row, market)
+        return order_shapes.order_rest(row, market)
+    return order_shapes.order_memory(row, market)
 
 
 def snapshot_orders(rows: Rows, keys: Iterable[SubaccountKey]) -> list[Json]:

@@ -233,18 +233,19 @@ def closed_lines(position: PositionView) -> list[str]:
     """Result, way and cost of a closed position, as a line each."""
     tick, step = position.tick_size, position.step_size
     invested = position.entry_price * position.max_size
-    share = position.realized_pnl / invested * 100 if invested else Decimal(0)
+    net = position.realized_pnl - position.fees
+    share = net / invested * 100 if invested else Decimal(0)
     way = numbers.price(position.entry_price, tick)
     if position.exit_price is not None:
         way += f" → {numbers.price(position.exit_price, tick)}"
     way += f" · {numbers.size(position.max_size, step)}"
     if position.closed_at is not None:
         way += f" · {numbers.duration(position.closed_at - position.opened_at)}"
-    net = position.realized_pnl - position.fees
     return [
-        f"{numbers.signed_usdc(position.realized_pnl)} ({numbers.percent(share)})",
+        f"{numbers.signed_usdc(net)} after fees ({numbers.percent(share)})",
         way,
-        f"fees {numbers.signed(-position.fees)} · after fees {numbers.signed_usdc(net)}",
+        f"fees {numbers.signed(-position.fees)} · before fees "
+        f"{numbers.signed_usdc(position.realized_pnl)}",
     ]
 
 

@@ -9,7 +9,7 @@ from aiogram.utils.formatting import Bold, Code, Text
 
 from core.trading.views import OrderView, PositionView, SignalView
 from handlers.chat.texts import numbers
-from handlers.chat.texts.positions import plan_lines, position_keyboard, reason_words
+from handlers.chat.texts.positions import amount_of, plan_lines, position_keyboard, reason_words
 from handlers.chat.texts.screen import (
     LOOK,
     PAPER,
@@ -134,7 +134,9 @@ def short_hash(tx_hash: str) -> Text:
 
 def _position_lines(position: PositionView) -> list[Text | str | None]:
     if position.state == "open":
-        return list(plan_lines(position))
+        reduced = position.size != position.max_size
+        now = [f"{PROVED} open now   {amount_of(position)}"] if reduced else []
+        return [*now, *plan_lines(position)]
     net = position.realized_pnl - position.fees
     return [
         f"{PROVED} closed: {reason_words(position.close_reason)} · "

@@ -104,11 +104,13 @@ async def test_the_overall_limit_is_thirty_a_second(scene: Stage) -> None:
     for one in people:
         one.start()
     scene.emulator.limits.enabled = True
-    codes = [
-        (await scene.bot.ask("sendMessage", chat_id=one.id, text="x")).get("error_code")
-        for one in people
-    ]
-    assert codes == [None] * 30 + [429]
+    for _ in range(2):
+        codes = [
+            (await scene.bot.ask("sendMessage", chat_id=one.id, text="x")).get("error_code")
+            for one in people
+        ]
+        assert codes == [None] * 30 + [429]
+        scene.clock.move(1)
 
 
 async def test_every_call_is_logged_with_its_parameters(scene: Stage) -> None:

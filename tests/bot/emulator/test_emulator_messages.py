@@ -398,6 +398,25 @@ async def test_commands_are_kept_by_scope_and_language(scene: Stage) -> None:
         assert refusal == f"Bad Request: {reason}"
 
 
+async def test_strings_that_are_no_utf8_are_refused(scene: Stage) -> None:
+    url = f"{scene.emulator.base_url}/bot{TOKEN}/sendMessage"
+    bad = {
+        "application/json": b'{"chat_id": 1001, "text": "\\ud800"}',
+        "application/x-www-form-urlencoded": b"chat_id=1001&text=x&reply_markup=%7B",
+    }
+    for kind, body in bad.items():
+        headers = {"Content-Type": kind}
+        async with scene.bot.session.post(url, data=body, headers=headers) as answer:
+            assert answer.status == 400
+            assert (await answer.json())["ok"] is False
+    refusal = await scene.bot.refused(
+        "sendMessage", chat_id=ALICE, text='<tg-time unix="soon">x</tg-time>', parse_mode="HTML"
+    )
+    assert "Invalid date-time" in refusal
+    sent = await send(scene, "&#xD800;&#65;", parse_mode="HTML")
+    assert sent["text"] == "&#xD800;A"
+
+
 async def test_a_reply_keyboard_stays_until_it_is_removed(scene: Stage) -> None:
     await send(scene, reply_markup={"keyboard": [[{"text": "Yes"}, "No"]]})
     assert scene.alice.person.reply_keyboard == [["Yes", "No"]]

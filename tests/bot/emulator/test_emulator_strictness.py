@@ -82,7 +82,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     method=st.sampled_from(sorted(METHODS)),
     given_values=st.dictionaries(st.sampled_from(NAMES), values, max_size=6),

@@ -9,6 +9,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.paper.happenings import (
     BlockCommitted,
@@ -278,3 +280,45 @@ def test_rows_survive_being_written_down(rows: Rows) -> None:
     more = a_fill(a_order(2, "SELL"), "10", "7.3", before="10", number=3)
     assert commit(again, more) == commit(rows, more)
     assert views.subaccount_snapshot(again, T, 0) == views.subaccount_snapshot(rows, T, 0)
+
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["BUY", "SELL"]),
+        st.integers(1, 40),
+        st.integers(6_900, 7_500),
+        st.booleans(),
+    ),
+    min_size=1,
+    max_size=25,
+)
+
+
+@given(steps, st.integers(0, 24))
+def test_any_trades_add_up_and_a_restart_in_between_changes_nothing(
+    trades: list[tuple[Any, int, int, bool]], restart_after: int
+) -> None:
+    rows = Rows(GOVERNANCE.markets)
+    commit(rows, a_deposit("1000"), price_of(LINK, "7.2"))
+    held, usdc = 0, 1_000_000_000
+    for number, (side, size, millis, settled) in enumerate(trades, 1):
+        if number == restart_after:
+            rows, saved = Rows(GOVERNANCE.markets), json.dumps(rows.dump())
+            rows.load(json.loads(saved))
+        price = str(Decimal(millis).scaleb(-3))
+        order = a_order(number, side, size=str(size), price=price)
+        fill = a_fill(order, str(size), price, before=str(held), number=number)
+        events: list[BlockEvent] = [fill]
+        sign = 1 if side == "BUY" else -1
+        held += sign * size
+        usdc += -sign * fill.quote_quantums - fill.fee_quote_quantums
+        if settled:
+            positions = ((LINK, str(held)),) if held else ()
+            events.append(holding(str(Decimal(usdc).scaleb(-6)), *positions))
+        assert len(commit(rows, *events)) == 3
+    assert rows.subaccounts[ME].usdc == usdc
+    open_rows = rows.open_positions(ME)
+    assert [row.size for row in open_rows] == ([Decimal(held)] if held else [])
+    opened = sum(row.sum_open + row.sum_close for row in rows.positions[ME])
+    assert opened == sum(size for _, size, _, _ in trades)
+    assert len(rows.fills[ME]) == len(rows.orders) == len(trades)

@@ -128,8 +128,10 @@ def test_a_level_is_a_price_or_a_percentage(name: str, given: object, level: Lev
 
 @pytest.mark.parametrize(
     "given",
-    [0, -5, "-2%", "0%", "100%", "x", "", "%", True, [], {}, {"price": 1, "percent": 1}]
-    + [{"prise": 1}, {"price": "2%"}, {"percent": "-1"}],
+    [
+        *(0, -5, "-2%", "0%", "100%", "x", "", "%", True, [], {}),
+        *({"price": 1, "percent": 1}, {"prise": 1}, {"price": "2%"}, {"percent": "-1"}),
+    ],
 )
 def test_other_levels_are_refused(given: object) -> None:
     assert fault(stop_loss=given).code == "stop_loss_invalid"
@@ -158,8 +160,11 @@ def test_a_time_is_iso_8601_or_unix_time_and_without_a_zone_utc(given: object, t
 
 @pytest.mark.parametrize(
     "given",
-    ["", "yesterday", "2026-01-31", "2026-13-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "12345"]
-    + ["1999-12-31T23:59:59Z", True, [], 1.5, "2026-01-31T25:00:00Z", "٢٠٢٦-01-31T12:00:00Z"],
+    [
+        *("", "yesterday", "2026-01-31", "12345", True, [], 1.5, "1999-12-31T23:59:59Z"),
+        *("2026-13-01T00:00:00Z", "2026-01-31T25:00:00Z", "0001-01-01T00:00:00+14:00"),
+        "٢٠٢٦-01-31T12:00:00Z",
+    ],
 )
 def test_other_times_are_refused(given: object) -> None:
     assert fault(time=given).code == "time_invalid"
@@ -254,8 +259,8 @@ def test_the_secret_must_not_stand_in_another_field() -> None:
 
 def test_the_secret_is_a_text_or_none() -> None:
     assert secret_of({"secret": "abc"}) == "abc"
-    for given in ("", None, 5, ["abc"]):
-        assert secret_of({"secret": given}) is None
+    for other in ("", None, 5, ["abc"]):
+        assert secret_of({"secret": other}) is None
     assert secret_of({}) is None
 
 

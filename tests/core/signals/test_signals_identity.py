@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import json
 import urllib.parse
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -74,13 +75,17 @@ def test_the_same_work_is_done_whatever_is_missing(
 ) -> None:
     hashes, comparisons = [], []
     real_hash, real_compare = hashlib.sha256, hmac.compare_digest
-    monkeypatch.setattr(
-        "core.signals.identity.hashlib.sha256", lambda raw: hashes.append(raw) or real_hash(raw)
-    )
-    monkeypatch.setattr(
-        "core.signals.identity.hmac.compare_digest",
-        lambda a, b: comparisons.append((len(a), len(b))) or real_compare(a, b),
-    )
+
+    def counted_hash(raw: bytes) -> Any:
+        hashes.append(raw)
+        return real_hash(raw)
+
+    def counted_comparison(a: str, b: str) -> bool:
+        comparisons.append((len(a), len(b)))
+        return real_compare(a, b)
+
+    monkeypatch.setattr("core.signals.identity.hashlib.sha256", counted_hash)
+    monkeypatch.setattr("core.signals.identity.hmac.compare_digest", counted_comparison)
 
     identity.secret_matches(given_secret, stored)
 

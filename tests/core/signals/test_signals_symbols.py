@@ -17,10 +17,20 @@ TICKERS = (
 
 @pytest.mark.parametrize(
     "symbol",
-    """BTC-USD BTCUSD btcusd BTCUSDT BTCUSDC BTCUSDT.P BTCUSD.P BTC/USD BTC/USDT BTC/USDC:USDC
-    BTC-USDT BTC_USD BTC_USDT BTCPERP BTC-PERP BTCUSDTPERP BTCUSD_PERP BTC-USDT-SWAP BTC-USD-SWAP
-    BINANCE:BTCUSDT.P BYBIT:BTCUSDT DYDX:BTCUSD BINANCE:BTC/USDT:USDT XBTUSD KRAKEN:XBTUSDT
-    BITSTAMP_DL:BTCUSD""".split(),
+    [
+        *("BTC-USD", "BTCUSD", "btcusd", "BTCUSDT", "BTCUSDC", "BTCUSDT.P"),
+        *("BTCUSD.P", "BTC/USD", "BTC/USDT", "BTC/USDC:USDC", "BTC-USDT", "BTC_USD"),
+        *("BTC_USDT", "BTCPERP", "BTC-PERP", "BTCUSDTPERP", "BTCUSD_PERP", "BTC-USDT-SWAP"),
+        *(
+            "BTC-USD-SWAP",
+            "BINANCE:BTCUSDT.P",
+            "BYBIT:BTCUSDT",
+            "DYDX:BTCUSD",
+            "BINANCE:BTC/USDT:USDT",
+            "XBTUSD",
+        ),
+        *("KRAKEN:XBTUSDT", "BITSTAMP_DL:BTCUSD"),
+    ],
 )
 def test_ways_to_write_bitcoin_in_dollars(symbol: str) -> None:
     assert resolve(symbol, TICKERS) == "BTC-USD"

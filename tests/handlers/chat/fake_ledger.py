@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 import datetime as dt
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
 from core.events import Event
-from core.ledger.models import OutgoingMessage
+from core.ledger.models import OutgoingMessage, TelegramUpdate
 
 
 class FakeOutbox:
@@ -104,19 +105,36 @@ class FakeConversations:
         self.written.append(f"{key} {data}")
         self.data[key] = copy.deepcopy(data)
 
+    async def update_data(
+        self, key: str, changes: dict[str, Any], now: dt.datetime
+    ) -> dict[str, Any]:
+        data = {**await self.get_data(key), **changes}
+        await self.set_data(key, data, now)
+        return data
+
+    async def in_states(self, states: Collection[str], since: dt.datetime) -> list[str]:
+        return [key for key, state in self.states.items() if state in states]
+
 
 class FakeUpdates:
-    """Numbers, kinds and fates of updates. One that was taken but not finished is taken again."""
+    """Numbers, kinds and fates of updates."""
 
     def __init__(self) -> None:
         self.kinds: dict[int, str] = {}
         self.states: dict[int, str] = {}
 
     async def take(self, update_id: int, kind: str, now: dt.datetime) -> bool:
-        if self.states.get(update_id, "taken") != "taken":
+        if update_id in self.states:
             return False
         self.kinds[update_id], self.states[update_id] = kind, "taken"
         return True
 
     async def finish(self, update_id: int, state: str) -> None:
         self.states[update_id] = state
+
+    async def unfinished(self) -> list[TelegramUpdate]:
+        return [
+            TelegramUpdate(update_id=number, kind=self.kinds[number], state=state)
+            for number, state in self.states.items()
+            if state == "taken"
+        ]

@@ -1,4 +1,4 @@
-"""`perpgram bench`: the original flow and ours over one paper network, at a round trip of 0 and 40 ms.
+"""The original flow and ours over one paper network, at round trips of 0 and 40 ms.
 
 The last line is one JSON object. Times are of this machine; what counts is the ratio.
 """
@@ -25,13 +25,13 @@ from typing import Any
 import httpx
 from v4_proto.cosmos.tx.v1beta1.service_pb2 import BroadcastTxRequest
 
-from bot.bench.postgres import fresh_database
 from bot.demo.visitor import open_paper_account, take_webhook
 from bot.demo.world import World
 from core.clock import SystemRandom
 from core.dydx.keys import SigningKey
 from core.paper.network import PaperNetwork, PaperSettings
 from core.signals.template import filled
+from tests.postgres import a_server
 
 BROADCAST = "/cosmos.tx.v1beta1.Service/BroadcastTx"
 ROUND_TRIPS_MS = (0, 40)
@@ -186,7 +186,7 @@ async def _original(rtt_ms: int, alerts: int) -> list[Sample]:
         child = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "bot.bench.original",
+            "tests.bench.original",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
