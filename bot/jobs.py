@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import datetime as dt
+from collections.abc import Awaitable, Callable
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
@@ -16,6 +19,7 @@ from core.trading.live import LiveDesk
 
 FAULTS_EVERY_S = 60
 GAUGES_EVERY_S = 5
+PURGE_EVERY_S = 3600
 UPDATES_KEPT = dt.timedelta(days=2)
 CONVERSATIONS_KEPT = dt.timedelta(days=30)
 
@@ -37,10 +41,20 @@ def schedule(
     scheduler = AsyncIOScheduler(
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
     )
-    scheduler.add_job(lanes.monitor, "interval", seconds=settings.monitor_interval_s)
-    scheduler.add_job(desk.tell_grouped_faults, "interval", seconds=FAULTS_EVERY_S)
-    scheduler.add_job(gauges.refresh, "interval", seconds=GAUGES_EVERY_S)
-    scheduler.add_job(readiness.probe, "interval", seconds=GAUGES_EVERY_S)
-    scheduler.add_job(purge, "interval", hours=1)
+    jobs: list[tuple[Callable[[], Awaitable[None]], float]] = [
+        (lanes.monitor, settings.monitor_interval_s),
+        (desk.tell_grouped_faults, FAULTS_EVERY_S),
+        (gauges.refresh, GAUGES_EVERY_S),
+        (readiness.probe, GAUGES_EVERY_S),
+        (purge, PURGE_EVERY_S),
+    ]
+    for work, every_s in jobs:
+        scheduler.add_job(_run, "interval", seconds=every_s, args=[work], name=work.__name__)
     scheduler.start()
     return scheduler
+
+
+async def _run(work: Callable[[], Awaitable[None]]) -> None:
+    """The scheduler cancels running jobs when it stops, which is no error."""
+    with contextlib.suppress(asyncio.CancelledError):
+        await work()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 from uuid import UUID
 
@@ -24,6 +23,7 @@ from aiogram.exceptions import (
 from aiogram.types import ReplyParameters
 from aiogram.utils.formatting import Text
 
+from core import failpoints
 from core.clock import Clock, Random
 from core.events import Bell
 from core.ledger.models import OutgoingMessage
@@ -69,12 +69,12 @@ class Outbox(Protocol):
         """Telegram's number of the card of a signal, if it was sent."""
 
 
-@dataclass(frozen=True)
 class Later(Exception):
     """Sending has to wait; the trader's later messages wait with it."""
 
-    seconds: float
-    reason: str
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"sending has to wait {seconds} s")
+        self.seconds = seconds
 
 
 class Notifier:
@@ -167,6 +167,7 @@ class Notifier:
             for row in rest:
                 if self._stopping or not await self._deliver(trader, row):
                     return
+            self._bell.ring()  # there may be more of his
         except Exception as error:
             log.error(
                 "a trader's messages were not served",
@@ -176,8 +177,6 @@ class Notifier:
             )
         finally:
             del self._traders[trader_id]
-            if not self._stopping:
-                self._bell.ring()
 
     async def _deliver(self, trader: TraderView, row: OutgoingMessage) -> bool:
         """Sends one row and settles it; False when the trader's later rows have to wait."""
@@ -239,13 +238,14 @@ class Notifier:
                     await self._settle(row, revision, row.telegram_message_id)
                     return "edited"
             number = await self._new(trader, row, screen)
+            failpoints.hit("message_sent")
         except TelegramRetryAfter as error:
-            raise Later(error.retry_after, "flood") from error
+            raise Later(error.retry_after) from error
         except (TelegramForbiddenError, TelegramBadRequest):
             raise
         except TelegramAPIError as error:
             wait = BACKOFF_S[min(row.attempts, len(BACKOFF_S) - 1)]
-            raise Later(wait, type(error).__name__) from error
+            raise Later(wait) from error
         await self._settle(row, revision, number)
         return "sent"
 

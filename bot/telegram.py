@@ -59,6 +59,8 @@ REPEATABLE: Final = frozenset(
         "deleteWebhook",
     }
 )
+# What waits for nothing: deleting a secret, and ending the spinner on a button.
+URGENT: Final = frozenset({"deleteMessage", "answerCallbackQuery"})
 
 
 @dataclass
@@ -130,7 +132,7 @@ class Pace(BaseRequestMiddleware):
         return await make_request(bot, method)
 
     async def _wait_turn(self, method: TelegramMethod[Any], name: str, chat_id: int | None) -> None:
-        frozen_for = self._frozen_for(chat_id)
+        frozen_for = 0.0 if name in URGENT else self._frozen_for(chat_id)
         if frozen_for > PATIENCE_S:
             raise TelegramRetryAfter(method, "held back here", int(frozen_for) + 1)
         if frozen_for > 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,20 +107,23 @@ class Endpoint:
 
     def poke(self) -> None:
         """Begins to connect without waiting."""
-        self.channel.get_state(try_to_connect=True)
+        with contextlib.suppress(grpc.aio.UsageError):
+            self.channel.get_state(try_to_connect=True)
 
     async def connected(self, timeout_s: float) -> None:
         """Returns when the channel is ready. Raises NotConnected after `timeout_s` seconds."""
-        state = self.channel.get_state(try_to_connect=True)
-        if state is grpc.ChannelConnectivity.READY:
-            return
         try:
+            state = self.channel.get_state(try_to_connect=True)
+            if state is grpc.ChannelConnectivity.READY:
+                return
             async with asyncio.timeout(timeout_s):
                 while state is not grpc.ChannelConnectivity.READY:
                     if state is grpc.ChannelConnectivity.SHUTDOWN:
                         raise NotConnected("the channel is closed")
                     await self.channel.wait_for_state_change(state)
                     state = self.channel.get_state(try_to_connect=True)
+        except grpc.aio.UsageError:
+            raise NotConnected("the channel is closed") from None
         except TimeoutError:
             raise NotConnected(f"not connected within {timeout_s:.2f} s") from None
 

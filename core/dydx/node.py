@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-import grpc
 import structlog
 
 from core.clock import Clock
@@ -117,10 +116,12 @@ class NodePool:
         self._total_timeout_s = total_timeout_s
         self._probe_interval_s = probe_interval_s
         self._endpoints: tuple[Endpoint, ...] = ()
+        self._closed = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Opens and warms the channels; does not mind nodes that are down."""
+        self._closed = False
         self._open()
         await asyncio.gather(
             *(self._warm(endpoint) for endpoint in self._endpoints), return_exceptions=True
@@ -129,7 +130,8 @@ class NodePool:
             self._tasks.add(asyncio.create_task(self._probe_forever()))
 
     async def close(self) -> None:
-        """Ends the probes and closes the channels."""
+        """Ends the probes and closes the channels; after it nothing is sent any more."""
+        self._closed = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -184,6 +186,11 @@ class NodePool:
             if error.silent:
                 self._demote(endpoint, str(error))
             return EndpointAnswer(endpoint.address, Outcome.UNKNOWN, detail=str(error)), None
+        except Exception as error:
+            # Whatever went wrong, the bytes may have left.
+            log.exception("broadcast failed", endpoint=endpoint.address)
+            detail = type(error).__name__
+            return EndpointAnswer(endpoint.address, Outcome.UNKNOWN, detail=detail), None
         endpoint.healthy = True
         meaning = classify(answer.codespace, answer.code, resend=doubtful)
         return (
@@ -277,7 +284,7 @@ class NodePool:
     # health
 
     def _open(self) -> None:
-        if not self._endpoints:
+        if not self._endpoints and not self._closed:
             self._endpoints = tuple(Endpoint(address) for address in self.network.grpc)
 
     def _in_order(self) -> tuple[Endpoint, ...]:
@@ -304,11 +311,12 @@ class NodePool:
         """Keeps a connection in use and finds out whether a node that failed is well again."""
         try:
             await endpoint.connected(self._connect_timeout_s)
-            await Queries(endpoint, self._query_timeout_s).latest_block()
+            ready = await Queries(endpoint, self._query_timeout_s).ready()
         except (NotConnected, CallFailed) as error:
             self._demote(endpoint, str(error))
             return
-        except grpc.aio.UsageError:
+        if not ready:
+            self._demote(endpoint, "it is catching up with the chain")
             return
         if not endpoint.healthy:
             log.info("node answers again", endpoint=endpoint.address)

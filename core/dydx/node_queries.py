@@ -13,7 +13,10 @@ from v4_proto.cosmos.auth.v1beta1.query_pb2_grpc import QueryStub as AuthStub
 from v4_proto.cosmos.bank.v1beta1.query_pb2 import QueryAllBalancesRequest
 from v4_proto.cosmos.bank.v1beta1.query_pb2_grpc import QueryStub as BankStub
 from v4_proto.cosmos.base.query.v1beta1.pagination_pb2 import PageRequest
-from v4_proto.cosmos.base.tendermint.v1beta1.query_pb2 import GetLatestBlockRequest
+from v4_proto.cosmos.base.tendermint.v1beta1.query_pb2 import (
+    GetLatestBlockRequest,
+    GetSyncingRequest,
+)
 from v4_proto.cosmos.base.tendermint.v1beta1.query_pb2_grpc import ServiceStub as BlockStub
 from v4_proto.cosmos.vesting.v1beta1.vesting_pb2 import ContinuousVestingAccount
 from v4_proto.dydxprotocol.clob.clob_pair_pb2 import ClobPair as ClobPairMessage
@@ -117,6 +120,17 @@ class Queries:
             raise CallFailed("OK", "the node named no block", silent=True)
         time = header.time.ToDatetime(tzinfo=dt.UTC)
         return Block(header.height, time, header.chain_id)
+
+    async def ready(self) -> bool:
+        """Whether the node follows the chain; False while it catches up. Costs a few bytes."""
+        stub = BlockStub(self._endpoint.channel)
+        try:
+            answer = await self._call(stub.GetSyncing, GetSyncingRequest())
+        except CallFailed as error:
+            if error.status == "UNIMPLEMENTED":
+                return True
+            raise
+        return not answer.syncing
 
     async def account(self, address: str) -> ChainAccount | None:
         stub = AuthStub(self._endpoint.channel)

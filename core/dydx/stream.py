@@ -213,7 +213,8 @@ class Stream:
                 self._tell(ReconnectFailing(waits))
             wait_s = self._waits_s[min(waits, len(self._waits_s) - 1)]
             waits += 1
-            await self._clock.sleep(wait_s * (1 + self._random.below(50) / 1000))
+            # A little unevenness, so that not all bots come back in the same instant.
+            await self._clock.sleep(wait_s + self._random.below(250) / 1000)
 
     async def _connection(self) -> str:
         """One connection from its opening to its end; the reason why it ended."""

@@ -26,20 +26,25 @@ _CHANGED: Final = (
 # Each trader's queue in order: by id, but a reply stands behind its card while that has never been
 # sent. Whoever stands behind a message that has to wait waits too.
 _DUE: Final = """
-WITH waiting AS (
+WITH live AS (
     SELECT m.id, m.trader_id, m.not_before,
-        CASE WHEN c.id > m.id THEN c.id ELSE m.id END AS turn,
-        CASE WHEN m.kind = 'card' THEN 0 ELSE 1 END AS behind
+        CASE WHEN m.kind = 'card' THEN 0 ELSE 1 END AS behind,
+        CASE WHEN m.kind = 'card' OR m.signal_id IS NULL THEN NULL ELSE (
+            SELECT c.id FROM outgoing_message c
+            WHERE c.key = 'card:' || CAST(m.signal_id AS TEXT)
+                AND c.state = 'live' AND c.telegram_message_id IS NULL
+        ) END AS card_id
     FROM outgoing_message m
-    LEFT JOIN outgoing_message c
-        ON c.kind = 'card' AND c.signal_id = m.signal_id AND c.state = 'live'
-        AND c.telegram_message_id IS NULL AND m.kind <> 'card'
     WHERE m.state = 'live'
+), turns AS (
+    SELECT id, trader_id, not_before, behind,
+        CASE WHEN card_id > id THEN card_id ELSE id END AS turn
+    FROM live
 ), queues AS (
     SELECT id, turn,
         ROW_NUMBER() OVER queue AS place,
         MAX(CASE WHEN not_before > {} THEN 1 ELSE 0 END) OVER queue AS held
-    FROM waiting
+    FROM turns
     WINDOW queue AS (PARTITION BY trader_id ORDER BY turn, behind, id)
 )
 SELECT id FROM queues WHERE held = 0 AND place <= {} ORDER BY turn, place LIMIT {}

@@ -1,7 +1,7 @@
 """For developers: writes the migration that the models are missing, if any.
 
-`python -m core.ledger.schema` after a change of the models. Read the file before it is committed: it
-must not remove and add the same column, and a new NOT NULL column must carry `db_default`.
+`python -m core.ledger.schema` after a change of the models. Read the file before it is committed:
+it must not remove and add the same column, and a new NOT NULL column must carry `db_default`.
 """
 
 from __future__ import annotations

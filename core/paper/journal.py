@@ -21,6 +21,7 @@ from core.paper.happenings import BlockCommitted, OracleMoved
 T = TypeVar("T")
 
 _VERSION: Final = "1"
+_LOCK_WAIT_S: Final = 2.0
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS rows (name TEXT, key TEXT, value TEXT NOT NULL, PRIMARY KEY (name, key))
   WITHOUT ROWID;
@@ -32,8 +33,8 @@ CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 
 
 class StateUnusable(Exception):
-    """The stored state is of another version or another chain; moving its folder away begins a new
-    network.
+    """The stored state is in use, damaged, of another version or of another chain; in the last
+    three cases moving its folder away begins a new network.
     """
 
 
@@ -83,11 +84,20 @@ class Journal:
         if self._folder is not None:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             path = str(self._folder / "paper.sqlite3")
-        database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        database = sqlite3.connect(
+            path, check_same_thread=False, isolation_level=None, timeout=_LOCK_WAIT_S
+        )
         self._database = database
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = FULL")
-        database.executescript(_SCHEMA)
+        try:
+            database.execute("PRAGMA locking_mode = EXCLUSIVE")
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = FULL")
+            database.executescript(_SCHEMA)
+        except sqlite3.DatabaseError as error:
+            raise StateUnusable(
+                f"the paper network's state in {path} could not be opened ({error}): another paper "
+                "network uses it, or it is damaged and has to be moved away"
+            ) from error
         about = dict(database.execute("SELECT name, value FROM about").fetchall())
         if not about:
             database.executemany(

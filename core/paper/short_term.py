@@ -51,6 +51,7 @@ class ShortTerm:
     _arrivals: int = 0
     _resized: list[OrderKey] = field(default_factory=list)
     _hashes: dict[OrderKey, bytes] = field(default_factory=dict)
+    _said_gone: set[OrderKey] = field(default_factory=set)
 
     def window(self, good_til_block: int, next_height: int) -> None:
         """Refuse a good-til-block outside of next … next + 40."""
@@ -97,17 +98,20 @@ class ShortTerm:
 
     def cancel(self, key: OrderKey, good_til_block: int) -> None:
         """Cancel an order of this id that expires no later than the cancel. Unknown ids are
-        accepted and remembered.
+        accepted and remembered. As on the chain, a cancel that expires too early leaves the order
+        where it is and yet tells the indexer that it is gone.
         """
         if self.cancels.get(key, 0) >= good_til_block:
             raise clob(9)
         self.cancels[key] = good_til_block
         resting = self._standing(key)
-        if resting is None:
+        if resting is None or key in self._said_gone:
             self._removed(key, None, "USER_CANCELED", 0)
-        elif (resting.good_til_block or 0) <= good_til_block:
-            self._take_out(key)
+        else:
             self._removed(key, resting, "USER_CANCELED", self.matcher.filled(key))
+            self._said_gone.add(key)
+        if resting is not None and (resting.good_til_block or 0) <= good_til_block:
+            self._take_out(key)
 
     def removed_maker(self, order: PaperOrder, reason: str) -> None:
         """A maker fell out while another order matched."""
@@ -138,6 +142,7 @@ class ShortTerm:
                 )
         self.cancels = {key: until for key, until in self.cancels.items() if until > height}
         self._hashes = {key: held for key, held in self._hashes.items() if self._standing(key)}
+        self._said_gone = {key for key in self._said_gone if self._standing(key)}
 
     def _check_new(self, wire: Order, order: PaperOrder, market: Market) -> None:
         cancelled = self.cancels.get(order.key, 0)
@@ -209,6 +214,7 @@ class ShortTerm:
     def _take_out(self, key: OrderKey) -> None:
         self.books[key.clob_pair_id].take_out(key)
         self.withheld.pop(key, None)
+        self._said_gone.discard(key)
 
     def _removed(
         self, key: OrderKey, order: PaperOrder | None, reason: str, optimistic: int

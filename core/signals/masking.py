@@ -22,6 +22,7 @@ _HARMLESS = re.compile(
     r"[0-9]+|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}"
     r"|(?:prev_)?market_position(?:_size)?|position_size|alert_message"
 )
+_ESCAPED = re.compile(r"\\|%[0-9A-Fa-f]{2}")
 _FILLER = "\x00"
 _SHORT_ESCAPES = {'"': r"\"", "\\": r"\\", "/": r"\/"}
 
@@ -37,7 +38,9 @@ def mask_body(raw: bytes, secret: str) -> str:
         return text
     if secret in MASK:
         return "(masked)" if secret in text else text
-    masked = re.sub("".join(_spellings(character) for character in secret), MASK, text)
+    masked = text.replace(secret, MASK)
+    if _ESCAPED.search(masked):
+        masked = re.sub("".join(_spellings(character) for character in secret), MASK, masked)
     return MASK if secret in masked else masked
 
 

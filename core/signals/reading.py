@@ -34,6 +34,7 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 _STRING = re.compile(r'"[^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*"')
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _NUMBER_LIKE = re.compile(r"[-+.0-9][-+._%0-9a-zA-Z]*")
+_BAD_CHARACTER = re.compile("[\x00\ud800-\udfff]")
 _WORD = re.compile(r"(?:true|false|null)\b")
 _WORDS = {"true": True, "false": False, "null": None}
 
@@ -227,8 +228,9 @@ class _Reader:
         if match is None:
             offset, mistake = mistakes.in_string(self._text, self._at)
             raise self._fault_here(mistake, offset)
-        value = str(json.loads(match.group()))
-        if any(character == "\x00" or "\ud800" <= character <= "\udfff" for character in value):
+        token = match.group()
+        value = str(json.loads(token)) if "\\" in token else token[1:-1]
+        if _BAD_CHARACTER.search(value):
             raise self._fault_here(mistakes.BAD_CHARACTER)
         self._at = match.end()
         return value

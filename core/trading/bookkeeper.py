@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from uuid import UUID
 
+from core import failpoints
 from core.dydx.indexer_types import IndexerFill
 from core.dydx.protocol import Side
 from core.events import Event, PositionChangedByHand, PositionClosed, SignalChanged
@@ -71,8 +72,11 @@ class Bookkeeper:
             ]
             for fill in fresh:
                 await self._book_one(fill, batch)
+                failpoints.hit("fills_booking")
             for signal_id in batch.touched_signals:
                 await self._tell(SignalChanged(signal_id), f"card:{signal_id}", signal_id)
+        if fresh:
+            failpoints.hit("fills_booked")
         return batch
 
     async def _tell(self, event: Event, key: str, signal_id: UUID | None) -> None:

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import structlog
 
+from core import failpoints
 from core.dydx.faucet import FaucetError, fund
 from core.dydx.indexer import IndexerError
 from core.dydx.indexer_types import Subaccount
@@ -56,6 +57,7 @@ class AccountDesk:
         try:
             await fund(venue.network, key.address, 0, Decimal(funds))
             await self._wait_for_credit(venue, key.address)
+            failpoints.hit("account_opening")
             account = await self._store_account(trader, venue, key)
         except FaucetError as error:
             raise DeskError(
@@ -220,6 +222,7 @@ class AccountDesk:
                 sealed=sealed,
                 now=now,
             )
+        failpoints.hit("account_stored")
         await self._adopt(venue, account)
         if not await self._office.lanes.open(account):
             log.warning("lane waits for the network", account=account.id)

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from core import failpoints
 from core.events import AlertUnreadable, SignalRefused
 from core.ledger import accounts, intents, orders, outbox, signals, strategies
 from core.ledger.models import Intent, Order, Signal, Strategy
@@ -148,6 +149,7 @@ class AlertDesk:
             )
         except Exception as error:
             raise LedgerUnavailable from error
+        failpoints.hit("alert_stored")
         self._office.outbox_bell.ring()
         lane = self._office.lanes.get(strategy.account_id)
         if intent is None or lane is None:

@@ -16,6 +16,7 @@ from uuid import UUID
 
 import structlog
 
+from core import failpoints
 from core.dydx.indexer_types import IndexerFill, IndexerOrder
 from core.events import (
     IntentRefused,
@@ -148,8 +149,9 @@ class Lane:
             working = self._working.get(made[-1].order_uuid) if made else None
             if not made:
                 working = await self._place(intent)
-            self._answer(intent)
             if working is not None:
+                if working.order.state != "refused":
+                    self._answer(intent)
                 await working.done.wait()
             await self._finish(intent)
         except Refusal as refusal:
@@ -180,9 +182,11 @@ class Lane:
             order = await self._executor.prepare(intent, market, height)
             working = self._follow(order, prove_now=False)
         try:
+            failpoints.hit("order_stored")
             answer = await self._executor.send(order, _received_at(intent))
+            failpoints.hit("order_sent")
             async with self._lock:
-                await self._executor.record(order.id, answer)
+                working.order = await self._executor.record(order.id, answer)
         finally:
             self._spawn(self._prove(working))
         return working
@@ -371,6 +375,7 @@ class Lane:
                 signal_id=None,
                 position_id=position_id,
             )
+        failpoints.hit("close_stored")
         if intent is not None:
             self.submit(intent)
 

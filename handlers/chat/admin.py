@@ -9,7 +9,7 @@ from aiogram.types import CallbackQuery, Message
 from core.trading.views import TraderView
 from handlers.chat.buttons import AccessButton
 from handlers.chat.deps import ChatDeps
-from handlers.chat.sending import answer, say, show
+from handlers.chat.sending import answer, say, set_keyboard, show
 from handlers.chat.texts import admin as texts
 from handlers.chat.texts.events import access_settled
 
@@ -35,6 +35,11 @@ async def answer_access(
     query: CallbackQuery, bot: Bot, deps: ChatDeps, trader: TraderView, callback_data: AccessButton
 ) -> None:
     """Lets somebody in or turns him away; he is told by the desk's event."""
+    waiting = {one.id for one in await deps.desk.pending_traders(trader)}
+    if callback_data.asker_id not in waiting:
+        await answer(query, "This was answered already.", alert=True)
+        await set_keyboard(bot, query, None)
+        return
     asker = await deps.desk.answer_access(trader, callback_data.asker_id, callback_data.granted)
     await answer(query, "Let in." if callback_data.granted else "Declined.")
     await show(bot, query, access_settled(asker))

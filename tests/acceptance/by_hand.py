@@ -22,9 +22,7 @@ async def trade_by_hand(house: House, ticker: str, side: str, size: Decimal) -> 
     assert credential is not None
     assert account.chain_account_number is not None
     vault = Vault(MasterKeys(MasterKey.parse("11" * 32, "test"), ()), house.random)
-    secret = vault.open(
-        credential.sealed, trader_id=account.trader_id, record=credential.record
-    )
+    secret = vault.open(credential.sealed, trader_id=account.trader_id, record=credential.record)
     venue = process.venues["paper"]
     market = venue.stream.markets.get(ticker)
     assert market is not None

@@ -167,15 +167,11 @@ class House:
         return Decimal(found["subaccount"]["assetPositions"]["USDC"]["size"])
 
     async def _get(self, path: str, **query: Any) -> Any:
-        answer = await self.http.get(
-            f"http://127.0.0.1:{self.paper.rest_port}{path}", params=query
-        )
+        answer = await self.http.get(f"http://127.0.0.1:{self.paper.rest_port}{path}", params=query)
         answer.raise_for_status()
         return answer.json()
 
-    async def sees(
-        self, *parts: str, within_s: float = 30.0, reply: bool | None = None
-    ) -> Shown:
+    async def sees(self, *parts: str, within_s: float = 30.0, reply: bool | None = None) -> Shown:
         """The latest message of the bot with all of these parts."""
 
         def find(screen: list[Shown]) -> Shown | None:
@@ -214,5 +210,3 @@ async def a_house(folder: Path, database_url: str, nodes: int = 1) -> AsyncItera
         yield house
     finally:
         await house.close()
-
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from decimal import Decimal
@@ -20,7 +21,7 @@ from core.events import (
     SignalMissed,
     SignalRefused,
 )
-from core.trading.views import IntentView
+from core.trading.views import IntentView, TraderView
 from tests.handlers.chat.chat_world import ChatWorld, chat_world
 
 
@@ -76,9 +77,9 @@ async def test_a_signal_has_one_card_that_is_edited_and_a_reply_when_it_ends(
     end = await world.latest(ann)
     assert end.reply_to == shown.id
     assert end.text.startswith("✳️ BTC-USD  LONG closed: take profit")
-    assert "+28.92 USDC (+3.0 %)" in end.text
+    assert "+27.96 USDC after fees (+2.9 %)" in end.text
     assert "64,212 → 66,140 · 0.0150 · 2 h 14 min" in end.text
-    assert "fees −0.96 · after fees +27.96 USDC" in end.text
+    assert "fees −0.96 · before fees +28.92 USDC" in end.text
     assert len([one for one in ann.screen() if one.sender == "bot"]) == 3
 
 
@@ -280,6 +281,53 @@ async def test_a_change_during_sending_is_sent_afterwards(world: ChatWorld) -> N
     cards = [one for one in ann.screen() if "received" in one.text]
     assert len(cards) == 1
     assert "½ Close 0.0150 BTC" in cards[0].labels()
+
+
+async def test_a_ledger_that_fails_makes_no_hot_loop(world: ChatWorld) -> None:
+    ann = world.user(1)
+    await world.start(ann)
+    world.desk.open_position(await world.trader(ann))
+    real, asked = world.desk.trader, 0
+
+    async def broken(trader_id: int) -> TraderView:
+        nonlocal asked
+        asked += 1
+        if asked > 1:
+            return await real(trader_id)
+        raise OSError("disk full")
+
+    world.desk.trader = broken  # type: ignore[method-assign]
+    await world.notify()
+    assert world.outbox.unsettled()
+    await world.notify()
+    assert not world.outbox.unsettled()
+
+
+async def test_run_sends_what_becomes_due_until_it_is_closed(world: ChatWorld) -> None:
+    ann = world.user(1)
+    await world.start(ann)
+    running = asyncio.create_task(world.notifier.run())
+    position = world.desk.open_position(await world.trader(ann))
+    await ann.wait_for_text("received")
+    world.desk.finish_position(position.id)
+    await ann.wait_for_text("closed: take profit")
+    await world.notifier.close()
+    await running
+
+
+async def test_what_hangs_is_given_up_at_the_end_and_not_lost(world: ChatWorld) -> None:
+    ann = world.user(1)
+    await world.start(ann)
+    world.desk.open_position(await world.trader(ann))
+
+    async def hangs(trader_id: int) -> TraderView:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    world.desk.trader = hangs  # type: ignore[method-assign]
+    await world.notifier.start_due()
+    await world.notifier.close(drain_s=0.02)
+    assert world.outbox.unsettled()
 
 
 async def test_a_flood_becomes_a_digest(world: ChatWorld) -> None:

@@ -8,7 +8,7 @@ import pytest
 from aiogram import Bot
 from aiogram.client.session.base import BaseSession
 from aiogram.exceptions import TelegramNetworkError, TelegramRetryAfter
-from aiogram.methods import EditMessageText, SendMessage, TelegramMethod
+from aiogram.methods import DeleteMessage, EditMessageText, SendMessage, TelegramMethod
 
 from bot.telegram import Pace
 from tests.handlers.chat.chat_world import TOKEN, RushingClock
@@ -100,6 +100,14 @@ async def test_a_long_wait_freezes_its_chat_without_asking_again(
     clock.move(61)
     await send(bot, 1)
     assert [chat for _, chat in session.left] == [1, 2, 1]
+
+
+async def test_deleting_waits_for_nothing(bot: Bot, session: Recorder) -> None:
+    session.errors = [TelegramRetryAfter(SendMessage(chat_id=1, text="x"), "slow", 60)]
+    with pytest.raises(TelegramRetryAfter):
+        await send(bot, 1)
+    await bot(DeleteMessage(chat_id=1, message_id=1))
+    assert [at for at, _ in session.left] == [0, 0]
 
 
 async def test_a_second_refused_chat_freezes_everything(bot: Bot, session: Recorder) -> None:

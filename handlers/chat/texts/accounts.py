@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from aiogram.utils.formatting import Bold, Code, Text
 
@@ -19,6 +20,8 @@ from handlers.chat.texts.screen import (
     lines,
     short_address,
 )
+
+MAX_LISTED: Final = 20
 
 
 def account_line(account: AccountView) -> Text:
@@ -47,7 +50,7 @@ def account_list(accounts: Sequence[AccountView]) -> Screen:
             keyboard([button("Connect an account", MenuButton(what="connect"))]),
         )
     parts: list[Text | str] = [Bold("Accounts")]
-    for account in accounts:
+    for account in accounts[:MAX_LISTED]:
         parts += [account_line(account), funds(account)]
     return Screen(
         lines(*parts),
@@ -59,7 +62,7 @@ def account_list(accounts: Sequence[AccountView]) -> Screen:
                         AccountButton(action="show", account_id=account.id),
                     )
                 ]
-                for account in accounts[:20]
+                for account in accounts[:MAX_LISTED]
             ),
             [button("Connect another", MenuButton(what="connect"))],
         ),

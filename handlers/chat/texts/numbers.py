@@ -23,7 +23,7 @@ def _fixed(value: Decimal, decimals: int, rounding: str = ROUND_HALF_EVEN) -> st
     with localcontext() as context:
         context.prec = DIGITS
         rounded = value.quantize(Decimal(1).scaleb(-decimals), rounding=rounding)
-    text = f"{abs(rounded):,f}"
+    text = f"{rounded.copy_abs():,f}"
     return f"{MINUS}{text}" if rounded < 0 else text
 
 

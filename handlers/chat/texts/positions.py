@@ -122,7 +122,7 @@ def position_list(
         )
     if len(positions) > MAX_LISTED:
         parts.append(f"and {len(positions) - MAX_LISTED} more")
-    for account in accounts:
+    for account in accounts[:MAX_LISTED]:
         if account.equity is not None:
             free = account.free_collateral
             shown = "" if free is None else f" · free {numbers.amount(free)}"

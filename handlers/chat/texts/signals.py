@@ -68,6 +68,8 @@ def _has_fill(signal: SignalView) -> bool:
 
 
 def _outcome_lines(signal: SignalView) -> list[Text | str | None]:
+    if signal.reason_code == "unfilled" and signal.orders:
+        return []  # the order's own line says it
     if signal.state == "refused":
         return [f"{REFUSED} refused: {quiet(signal.reason_text or 'no reason given')}"]
     if signal.state == "missed":

@@ -9,7 +9,7 @@ from aiogram.utils.formatting import Bold, Text
 from core.trading.views import NetworkView, StatusView
 from handlers.chat.buttons import MenuButton
 from handlers.chat.texts import numbers
-from handlers.chat.texts.accounts import account_line, funds
+from handlers.chat.texts.accounts import MAX_LISTED, account_line, funds
 from handlers.chat.texts.screen import (
     LOOK,
     PAPER,
@@ -30,7 +30,7 @@ def status_screen(status: StatusView, now: dt.datetime) -> Screen:
         *(network_line(network) for network in status.networks),
         "",
     ]
-    for account in status.accounts:
+    for account in status.accounts[:MAX_LISTED]:
         parts += [account_line(account), funds(account)]
     parts += [
         f"open positions {status.open_positions} · alerts waiting {status.waiting_signals}",

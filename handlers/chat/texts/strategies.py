@@ -127,7 +127,7 @@ def values(strategy: StrategyView) -> list[str]:
         f"size {size_words(strategy)}",
         f"target {_percent_or_none(strategy.take_profit_percent, '+')} · "
         f"stop {_percent_or_none(strategy.stop_loss_percent, numbers.MINUS)}",
-        f"position at most {_usd_or_none(strategy.max_position_usd)}",
+        f"largest position {_usd_or_none(strategy.max_position_usd)}",
         f"symbols {shown}",
         f"slippage at most {bps(strategy.slippage_bps)} · alerts at most "
         f"{strategy.max_alert_age_s} s old",
@@ -148,7 +148,7 @@ def _percent_or_none(value: Decimal | None, sign: str) -> str:
 
 
 def _usd_or_none(value: Decimal | None) -> str:
-    return "any size" if value is None else numbers.usdc(value)
+    return "not limited" if value is None else numbers.usdc(value)
 
 
 def bps(value: int) -> str:

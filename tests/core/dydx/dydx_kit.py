@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 import json
 import lzma
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,18 @@ async def until(condition: Callable[[], Any], timeout_s: float = 8.0) -> None:
     while not condition():
         assert asyncio.get_running_loop().time() < deadline, "the condition never came true"
         await asyncio.sleep(0.005)
+
+
+async def eventually(
+    ask: Callable[[], Awaitable[Any]], wanted: Callable[[Any], Any], timeout_s: float = 8.0
+) -> None:
+    """Asks until the answer is the wanted one."""
+    deadline = asyncio.get_running_loop().time() + timeout_s
+    while True:
+        if wanted(await ask()):
+            return
+        assert asyncio.get_running_loop().time() < deadline, "the answer never came"
+        await asyncio.sleep(0.02)
 
 
 class FastClock(SystemClock):

@@ -71,6 +71,7 @@ class Node(
         self.port = 0
         self.chain_id = chain_id
         self.height = 1234
+        self.syncing = False
         self.received: list[bytes] = []
         self.asked: list[str] = []
         self.behave: Callable[[Any], Any] = accept
@@ -122,6 +123,10 @@ class Node(
         answer.sdk_block.header.chain_id = self.chain_id
         answer.sdk_block.header.time.FromJsonString("2026-11-24T12:00:00.123Z")
         return answer
+
+    async def GetSyncing(self, request: Any, context: Any) -> Any:  # noqa: N802
+        self.asked.append("GetSyncing")
+        return tendermint.GetSyncingResponse(syncing=self.syncing)
 
     async def Account(self, request: Any, context: Any) -> Any:  # noqa: N802
         self.asked.append("Account")

@@ -105,7 +105,7 @@ async def test_recorded_answers_become_typed_values(site: Site, indexer: Indexer
     assert account.equity > 0
     orders = await get("/orders?", indexer.orders(ADDRESS, 0))
     assert {order.type for order in orders} >= {"LIMIT"}
-    order = await get("/orders/", indexer.order("whatever"))
+    order = await get("/orders/30d59b35", indexer.order("whatever"))
     assert order.ticker
     fills = await get("/fills?", indexer.fills(ADDRESS, 0))
     assert fills[0].created_at_height >= fills[-1].created_at_height

@@ -48,8 +48,8 @@ class Pools:
 
     async def __call__(self, *addresses: str, clock: Any = None, **options: Any) -> NodePool:
         values: dict[str, Any] = {
-            "connect_timeout_s": 0.5,
-            "call_timeout_s": 0.4,
+            "connect_timeout_s": 1.0,
+            "call_timeout_s": 0.8,
             "query_timeout_s": 1.0,
         }
         made = NodePool(network_of(*addresses), clock or SystemClock(), **(values | options))
@@ -373,6 +373,27 @@ async def test_the_preferred_node_is_used_again_once_it_is_well(
 
     assert (await pool.broadcast(TX)).endpoint == first.address
     assert 20 in clock.slept
+
+
+async def test_a_node_that_catches_up_with_the_chain_goes_behind_the_others(
+    nodes: list[Node], pool_of: Pools
+) -> None:
+    nodes[0].syncing = True
+    pool = await pool_of(nodes[0].address, nodes[1].address, clock=FastClock())
+    await until(lambda: pool.healthy == (nodes[1].address,))
+
+    assert (await pool.broadcast(TX)).endpoint == nodes[1].address
+    nodes[0].syncing = False
+    await until(lambda: pool.healthy == (nodes[0].address, nodes[1].address))
+
+
+async def test_a_closed_pool_sends_nothing(nodes: list[Node]) -> None:
+    pool = NodePool(network_of(nodes[0].address), SystemClock())
+    await pool.start()
+    await pool.close()
+
+    assert (await pool.broadcast(TX)).outcome is Outcome.UNSENT
+    assert nodes[0].received == []
 
 
 async def test_a_pool_that_was_never_started_still_sends(

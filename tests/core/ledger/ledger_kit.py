@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from core.clock import SystemClock, SystemRandom
@@ -63,30 +64,29 @@ async def a_strategy(trader: Trader, account: Account) -> Strategy:
     )
 
 
-async def an_order(account: Account, client_id: int = 1, **values: object) -> Order:
-    return await Order.create(
-        **{
-            "account_id": account.id,
-            "partition": 1,
-            "purpose": "open",
-            "order_uuid": uuid4(),
-            "client_id": client_id,
-            "order_flags": 0,
-            "clob_pair_id": 0,
-            "ticker": "BTC-USD",
-            "side": "BUY",
-            "size": "0.01",
-            "limit_price": "100000",
-            "reference_price": "99000",
-            "quantums": "100000000",
-            "subticks": "10000000000",
-            "reduce_only": False,
-            "good_til_block": 100,
-            "tx": b"\x01",
-            "tx_hash": "AB",
-            "state": "created",
-            "epoch": 1,
-            "created_at": NOW,
-            **values,
-        }
-    )
+async def an_order(account: Account, client_id: int = 1, **values: Any) -> Order:
+    columns: dict[str, Any] = {
+        "account_id": account.id,
+        "partition": 1,
+        "purpose": "open",
+        "order_uuid": uuid4(),
+        "client_id": client_id,
+        "order_flags": 0,
+        "clob_pair_id": 0,
+        "ticker": "BTC-USD",
+        "side": "BUY",
+        "size": "0.01",
+        "limit_price": "100000",
+        "reference_price": "99000",
+        "quantums": "100000000",
+        "subticks": "10000000000",
+        "reduce_only": False,
+        "good_til_block": 100,
+        "tx": b"\x01",
+        "tx_hash": "AB",
+        "state": "created",
+        "epoch": 1,
+        "created_at": NOW,
+        **values,
+    }
+    return await Order.create(**columns)

@@ -74,7 +74,7 @@ async def test_an_executor_that_wakes_up_after_another_took_over_writes_nothing(
             first.ask("write 2")
             first.go_on()
             assert await first.heard() == "lost"
-            assert await Trader.all().values_list("telegram_id", flat=True) == [1]
+            assert [trader.telegram_id for trader in await Trader.all()] == [1]
 
 
 async def terminate_lock_holder(url: str) -> None:

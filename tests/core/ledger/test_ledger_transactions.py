@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from aiohttp import ClientSession, web
@@ -18,7 +19,7 @@ from core.ledger.engines.sqlite import statements
 from core.ledger.fields import MoneyField
 from core.ledger.models import Order, Trader
 from core.ledger.tasks import settle, spawn
-from tests.core.ledger.ledger_kit import a_trader, an_account, an_order, opened
+from tests.core.ledger.ledger_kit import a_trader, an_account, an_order, opened, until
 
 
 @pytest.fixture
@@ -113,8 +114,8 @@ async def test_a_task_cancelled_while_another_process_writes_frees_the_ledger(
         other = sqlite3.connect(sqlite_ledger_url.removeprefix("sqlite://"), isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         task = asyncio.create_task(write_in_transaction(ledger, 7))
-        while ledger._context.db()._lock.locked() is False:  # noqa: ASYNC110
-            await asyncio.sleep(0)
+        connection: Any = ledger._context.db()
+        await until(connection._lock.locked)
         task.cancel()
         other.execute("ROLLBACK")
         other.close()

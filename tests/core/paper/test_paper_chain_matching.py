@@ -404,6 +404,7 @@ def test_17_cancels_take_out_what_expires_no_later_and_are_remembered(
     assert [(row.reason, row.order is None) for row in made.removals(one)] == [
         ("USER_CANCELED", False),
         ("USER_CANCELED", True),
+        ("USER_CANCELED", True),
     ]
 
 

@@ -486,6 +486,29 @@ async def test_a_state_of_another_chain_is_refused(tmp_path: Path) -> None:
         await other.close()
 
 
+@pytest.mark.parametrize("damage", [True, False])
+async def test_a_state_in_use_or_damaged_is_refused_and_left_alone(
+    tmp_path: Path, damage: bool
+) -> None:
+    file = tmp_path / "paper.sqlite3"
+    first = Journal(tmp_path, CHAIN_ID)
+    if damage:
+        file.write_bytes(b"no database at all" * 100)
+    else:
+        await first.open()
+    before = file.read_bytes()
+
+    second = Journal(tmp_path, CHAIN_ID)
+    try:
+        with pytest.raises(StateUnusable, match="could not be opened"):
+            await second.open()
+    finally:
+        await second.close()
+        await first.close()
+
+    assert not damage or file.read_bytes() == before
+
+
 async def test_another_parts_snapshot_lets_older_blocks_go(tmp_path: Path) -> None:
     async with running(replace(QUICK, state_dir=tmp_path), blocks=False) as network:
         for seed in (1, 2, 3):

@@ -151,7 +151,7 @@ async def test_the_official_socket_hears_a_trade_from_the_order_to_the_fill() ->
                 )
             )
         finally:
-            socket.close()
+            await asyncio.to_thread(socket.close, timeout=0)
             await asyncio.to_thread(thread.join, 5)
         numbers = sorted(each["message_id"] for each in heard)
         assert numbers == list(range(len(heard)))

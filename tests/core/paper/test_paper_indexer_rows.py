@@ -73,6 +73,7 @@ def play(story: list[Contents], prices: dict[str, str], rows: Rows) -> list[Cont
         if committed:
             events = [price_of(rows.by_ticker[name].id, usd) for name, usd in prices.items()]
             at = next(_times(committed))
+            rows.height = height - 1
             block_events = [*events, *_events(committed, orders, held)]
             take(BlockCommitted(height, at, tuple(block_events)))
     return said
@@ -177,6 +178,7 @@ def test_a_reversal_closes_a_row_without_exit_and_opens_one_of_the_whole_size() 
     assert plain(positions) == plain(expected)
     closed = views.position(rows, rows.positions[ME][0])
     assert (closed["status"], closed["sumClose"], closed["exitPrice"]) == ("CLOSED", "0", None)
+    assert closed["closedAt"] == rows.positions[ME][1].created_at.isoformat()[:-9] + "Z"
 
 
 @pytest.fixture
@@ -264,6 +266,8 @@ def test_equity_and_free_collateral_follow_the_oracle(rows: Rows) -> None:
     commit(rows, a_deposit("1000"), price_of(LINK, "7.2"))
     commit(rows, a_fill(a_order(), "10", "7.2"))
     commit(rows, price_of(LINK, "8"))
+    shown = views.subaccount(rows, rows.subaccounts[ME])
+    assert (shown["updatedAtHeight"], shown["latestProcessedBlockHeight"]) == ("702", "703")
     equity, free = rows.equity(rows.subaccounts[ME])
     assert equity == Decimal(1000) - Decimal("0.036") + Decimal(8)
     margin = GOVERNANCE.markets[LINK].tier.initial_margin_ppm

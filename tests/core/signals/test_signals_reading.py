@@ -226,3 +226,25 @@ def test_no_fault_of_any_broken_body_shows_the_secret(before: list[str], after: 
     except AlertFault as fault:
         shown = f"{fault.text} {fault.cure} {fault.field} {fault.excerpt}"
         assert not [i for i in range(32) if SECRET[i : i + 12] in shown]
+
+
+@pytest.mark.parametrize("gap", range(0, 60, 2))
+def test_a_secret_that_the_excerpt_cuts_is_masked_before_the_cut(gap: int) -> None:
+    before = fault_of(f'{{"x": "{SECRET}", "y": "{"a " * (gap // 2)}", "z": NaN}}')
+    after = fault_of(f'{{"z": NaN, "y": "{"a " * (gap // 2)}", "x": "{SECRET}"}}')
+
+    assert SECRET[-4:] not in before.excerpt
+    assert SECRET[:4] not in after.excerpt
+
+
+@pytest.mark.parametrize(
+    "value", ['"my cat"', "'my cat'", "“my cat”", "my cat", '"my\ncat"', '"my cat', ' \n "my cat"']
+)
+@pytest.mark.parametrize("name", ['"secret":', "secret=", "'Secret' :", "“secret”:"])
+def test_a_short_secret_with_spaces_is_masked_by_its_name(name: str, value: str) -> None:
+    fault = fault_of(f'{{"size": NaN, {name} {value}, "a": 1}}')
+
+    assert fault.field == "size"
+    assert "***" in fault.excerpt
+    assert "my" not in fault.excerpt
+    assert "cat" not in fault.excerpt

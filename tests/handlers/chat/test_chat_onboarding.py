@@ -231,6 +231,22 @@ async def test_who_waits_sees_his_id_and_hears_the_answer(world: ChatWorld) -> N
     assert "not open to you" in (await world.start(eve)).text
 
 
+async def test_an_answer_given_is_not_turned_round_by_an_old_button(world: ChatWorld) -> None:
+    world.desk.signup = "approval"
+    world.desk.admin_tokens["T"] = "fresh"
+    ann, bob = world.user(1), world.user(2, "Bob")
+    await world.start(ann, "admin-T")
+    await world.start(bob)
+    await world.notify()
+    asked = await world.latest(ann)
+    decline = asked.button("Decline").data
+    await world.tap(ann, asked, "Approve")
+    assert decline is not None
+    await world.forge(ann, asked.id, decline)
+    assert (await world.trader(bob)).role == "trader"
+    assert ann.answers()[-1].answer == "This was answered already."
+
+
 async def test_nobody_but_an_admin_lets_people_in(world: ChatWorld) -> None:
     from handlers.chat.buttons import AccessButton
 

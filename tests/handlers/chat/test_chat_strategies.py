@@ -138,7 +138,7 @@ async def test_the_first_alert_from_outside_is_shown(world: ChatWorld) -> None:
         ("Size", "$250.5", "default_size_usd", Decimal("250.5"), "size 250.50 USDC"),
         ("Target %", "3%", "take_profit_percent", Decimal(3), "target +3 %"),
         ("Stop %", "-2.5 %", "stop_loss_percent", Decimal("2.5"), "stop −2.5 %"),
-        ("Max position", "500 USDC", "max_position_usd", Decimal(500), "at most 500.00 USDC"),
+        ("Max position", "500 USDC", "max_position_usd", Decimal(500), "largest position 500.00 USDC"),
         ("Symbols", "btc-usd, ETH-USD", "allowed_symbols", ("BTC-USD", "ETH-USD"), "BTC-USD, ETH"),
         ("Slippage", "0.5", "slippage_bps", 50, "slippage at most 0.5 %"),
         ("Alert age", "120 s", "max_alert_age_s", 120, "at most 120 s old"),
