@@ -16,13 +16,13 @@ from typing import Any
 
 import structlog
 from aiohttp import web
-from core.dydx.stream import StreamEvent
 from prometheus_client import CollectorRegistry
 
 from bot.chat import ChatSide
 from bot.errors import StartRefused
 from bot.gauges import Gauges, MetricObserver
 from bot.jobs import schedule
+from bot.keys import open_vault
 from bot.logs import set_up_logs
 from bot.networks import build_venue, start_venue
 from bot.paper import PaperChild
@@ -31,15 +31,15 @@ from bot.settings import Settings, SettingsError
 from core.clock import Clock, Random, SystemClock, SystemRandom
 from core.dydx import dependency
 from core.dydx.network import NetworkName
+from core.dydx.stream import StreamEvent
 from core.events import Bell
-from core.ledger import facts
 from core.ledger.database import Ledger, LedgerRefused, open_ledger
 from core.trading.lanes import Lanes
 from core.trading.live import LiveDesk
 from core.trading.office import DeskSettings, Office
 from core.trading.parts import Parts
 from core.trading.venue import Venue
-from core.vault import Vault, VaultRefused, find_master_keys, forbid_core_dumps
+from core.vault import Vault, VaultRefused, forbid_core_dumps
 from handlers.http.app import build_http
 from handlers.http.metrics import Metrics
 from handlers.http.serving import Listener, listen
@@ -95,10 +95,6 @@ async def started(
     """
     clock, random = clock or SystemClock(), random or SystemRandom()
     async with contextlib.AsyncExitStack() as stack:
-        if settings.starts_paper:
-            child = PaperChild(settings.paper_environment())
-            await child.start()
-            stack.push_async_callback(child.close)
         ledger = await stack.enter_async_context(
             open_ledger(
                 settings.database_url.get_secret_value(),
@@ -108,7 +104,7 @@ async def started(
                 holder=f"http://{settings.http_host}:{settings.http_port}",
             )
         )
-        vault = await _open_vault(settings, ledger, random)
+        vault = await open_vault(settings, ledger, random)
         metrics = Metrics(CollectorRegistry())
         bell = Bell()
         lanes, venues = _build_lanes(settings, ledger, vault, clock, random, bell, metrics)
@@ -138,6 +134,10 @@ async def started(
         listener = await _listen(http, settings)
         stack.push_async_callback(listener.close)
         log.info("alerts are taken", host=settings.http_host, port=listener.port)
+        if settings.starts_paper:  # not before: a start that is refused leaves no child and no line
+            child = PaperChild(settings.paper_environment())
+            await child.start()
+            stack.push_async_callback(child.close)
         for venue in venues.values():
             stack.push_async_callback(venue.close)
         stack.push_async_callback(lanes.close)
@@ -147,27 +147,9 @@ async def started(
         stack.push_async_callback(chat.close)
         scheduler = schedule(settings, desk, lanes, gauges, readiness, clock)
         stack.callback(scheduler.shutdown, wait=False)
+        stack.callback(listener.drain)
         yield Process(ledger, desk, lanes, venues, chat, listener.port)
         log.info("stopping")
-
-
-async def _open_vault(settings: Settings, ledger: Ledger, random: Random) -> Vault:
-    """Finds the master key and proves by the canary that it is the one of this ledger."""
-    canary = await facts.recall(facts.CANARY)
-    keys = find_master_keys(
-        given=settings.master_key.get_secret_value() if settings.master_key else None,
-        file=settings.master_key_file,
-        previous=None,
-        ledger_is_sealed=canary is not None or await facts.credentials_exist(),
-        random=random,
-    )
-    vault = Vault(keys, random)
-    if canary is not None:
-        vault.check_canary(canary)
-    else:
-        async with ledger.executing():
-            await facts.remember(facts.CANARY, vault.make_canary())
-    return vault
 
 
 def _build_lanes(

@@ -106,6 +106,7 @@ class ChatSide:
         from handlers.chat.deletions import Deletions
         from handlers.chat.deps import ChatDeps
         from handlers.chat.dispatcher import build_dispatcher
+        from handlers.chat.resuming import ask_them_again, find_interrupted
 
         settings = self._settings
         token = settings.bot_token
@@ -113,17 +114,17 @@ class ChatSide:
         bot = create_bot(token.get_secret_value(), self._clock, settings.telegram_api_url)
         self._close_bot = bot.session.close
         deletions = Deletions(conversations, self._clock)
-        dispatcher = build_dispatcher(
-            ChatDeps(
-                desk=self._desk,
-                clock=self._clock,
-                random=self._random,
-                conversations=conversations,
-                deletions=deletions,
-                public_url_problem=settings.public_url_problem,
-                note_reachable=self._desk.set_reachable,
-            )
+        deps = ChatDeps(
+            desk=self._desk,
+            clock=self._clock,
+            random=self._random,
+            conversations=conversations,
+            deletions=deletions,
+            public_url_problem=settings.public_url_problem,
+            note_reachable=self._desk.set_reachable,
         )
+        dispatcher = build_dispatcher(deps)
+        interrupted = await find_interrupted(deps)
         health = TelegramHealth(on_problem=self.on_problem)
         self._notifier = Notifier(
             bot,
@@ -138,6 +139,7 @@ class ChatSide:
         )
         self._intake = TelegramIntake(bot, dispatcher, updates, self._clock, health)
         self._tasks.append(asyncio.create_task(self._notifier.run()))
+        self._tasks.append(asyncio.create_task(ask_them_again(bot, interrupted)))
         self._tasks.append(asyncio.create_task(self._greet(bot)))
         if settings.telegram_mode == "webhook":
             secret = self._webhook_secret(token.get_secret_value())

@@ -13,7 +13,7 @@ from bot.gauges import Gauges
 from bot.readiness import DeskReadiness
 from bot.settings import Settings
 from core.clock import Clock
-from core.ledger import conversations, updates
+from core.ledger import conversations, outbox, updates
 from core.trading.lanes import Lanes
 from core.trading.live import LiveDesk
 
@@ -22,6 +22,7 @@ GAUGES_EVERY_S = 5
 PURGE_EVERY_S = 3600
 UPDATES_KEPT = dt.timedelta(days=2)
 CONVERSATIONS_KEPT = dt.timedelta(days=30)
+MESSAGES_KEPT = dt.timedelta(days=90)
 
 
 def schedule(
@@ -37,6 +38,7 @@ def schedule(
     async def purge() -> None:
         await updates.purge(clock.now() - UPDATES_KEPT)
         await conversations.purge(clock.now() - CONVERSATIONS_KEPT)
+        await outbox.purge(clock.now() - MESSAGES_KEPT)
 
     scheduler = AsyncIOScheduler(
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from core.dydx.stream import Stream, StreamEvent
-
 from core.clock import Clock, Random
 from core.dydx.indexer import Indexer
 from core.dydx.network import Network
 from core.dydx.node import NodePool
+from core.dydx.stream import Stream, StreamEvent
 from core.trading.venue import Venue
 
 OnEvent = Callable[[Venue, StreamEvent], Awaitable[None]]

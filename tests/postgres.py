@@ -86,11 +86,14 @@ def in_thread(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
 
 
 @contextlib.contextmanager
-def running_server() -> Iterator[Server]:
-    """Raises LookupError where there is neither a server nor an embedded one."""
+def running_server(place: str | None = None) -> Iterator[Server]:
+    """A server whose files lie below `place`; by default in memory where there is room.
+
+    Raises LookupError where there is neither a server nor an embedded one.
+    """
     installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
     if installed and (os.geteuid() != 0 or _system_user() is not None):
-        with _installed(installed[-1].parent) as server:
+        with _installed(installed[-1].parent, place or _place()) as server:
             yield server
         return
     with _embedded() as server:
@@ -113,9 +116,9 @@ def _system_user() -> pwd.struct_passwd | None:
 
 
 @contextlib.contextmanager
-def _installed(binaries: Path) -> Iterator[Server]:
+def _installed(binaries: Path, place: str) -> Iterator[Server]:
     """PostgreSQL refuses to run as root; then it runs as the system's user postgres."""
-    with tempfile.TemporaryDirectory(prefix="pg", dir=_place(), ignore_cleanup_errors=True) as name:
+    with tempfile.TemporaryDirectory(prefix="pg", dir=place, ignore_cleanup_errors=True) as name:
         folder = Path(name)
         who: dict[str, Any] = {}
         if os.geteuid() == 0:

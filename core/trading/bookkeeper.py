@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from uuid import UUID
 
 from core import failpoints
@@ -19,7 +19,7 @@ from core.events import Event, PositionChangedByHand, PositionClosed, SignalChan
 from core.ledger import intents, orders, outbox, positions, signals
 from core.ledger.models import Account, Fill, Intent, Order, Position
 from core.trading import states
-from core.trading.books import Book, book_fill
+from core.trading.books import PRECISION, Book, book_fill
 from core.trading.parts import Parts
 from core.trading.plan import level_from_json, level_price
 
@@ -151,8 +151,11 @@ class Bookkeeper:
 
     async def _advance(self, order: Order, fill: IndexerFill) -> None:
         """The order's sums and, where the fill proves one, its next state."""
-        size = order.filled_size + fill.size
-        await orders.set_filled(order, size, order.filled_quote + fill.size * fill.price)
+        with localcontext() as context:
+            context.prec = PRECISION
+            size = order.filled_size + fill.size
+            quote = order.filled_quote + fill.size * fill.price
+        await orders.set_filled(order, size, quote)
         after = "filled" if size >= order.size else "partially_filled"
         if after == order.state or order.state in states.TERMINAL:
             return

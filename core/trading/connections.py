@@ -133,6 +133,8 @@ class AccountDesk:
         async with self._office.ledger.executing():
             await accounts.disconnect(account_id)
             await strategies.pause_of_account(account_id)
+        await self._office.ledger.scrub()
+        await self._office.ledger.scrub()
         await self._office.strategy_book.load()
 
     async def view(self, account: Account) -> AccountView:

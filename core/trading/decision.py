@@ -105,8 +105,9 @@ def _meaning(wish: Wish, held: Held | None, market: Market, price: Decimal) -> D
         size = abs(held.size)
         if wish.fraction is not None and wish.fraction < 1:
             return Decision("reduce", held.side.opposite, size * wish.fraction)
-        if wish.size is not None and wish.size < size:
-            return Decision("reduce", held.side.opposite, wish.size)
+        asked = _size(wish, price) if wish.size is not None or wish.size_usd is not None else size
+        if asked < size:
+            return Decision("reduce", held.side.opposite, asked)
         return Decision("close", held.side.opposite, size)
     side = Side.BUY if wish.action == "buy" else Side.SELL
     size = _size(wish, price)

@@ -8,10 +8,13 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import structlog
+
 from core import failpoints
 from core.events import AlertUnreadable, SignalRefused
 from core.ledger import accounts, intents, orders, outbox, signals, strategies
 from core.ledger.models import Intent, Order, Signal, Strategy
+from core.ledger.tasks import spawn
 from core.signals.faults import AlertFault
 from core.signals.flood import FaultGroups
 from core.signals.grammar import Alert, parse_alert, secret_of
@@ -23,6 +26,8 @@ from core.trading.desk import LedgerUnavailable
 from core.trading.office import Office
 from core.trading.plan import level_json
 from core.trading.views import AlertAnswer, DeskError, TraderView
+
+log = structlog.get_logger(__name__)
 
 NOT_FOUND = AlertAnswer(404, {"success": False, "error": "not_found"})
 
@@ -42,6 +47,7 @@ class AlertDesk:
     def __init__(self, office: Office) -> None:
         self._office = office
         self._faults = FaultGroups(office.clock)
+        self._telling: set[asyncio.Task[None]] = set()
 
     async def receive_alert(self, webhook_uuid: str, raw: bytes) -> AlertAnswer:
         """Authenticates, stores, hands to the lane, waits a little. Raises LedgerUnavailable."""
@@ -51,18 +57,18 @@ class AlertDesk:
             obj = read_object(raw)
         except AlertFault as fault:
             secret_matches(None, strategy.secret_hash if strategy else "")
-            await self._tell_fault(strategy, fault)
+            self._tell_fault(strategy, fault)
             return NOT_FOUND
         given = secret_of(obj)
         proved = secret_matches(given, strategy.secret_hash if strategy else "")
         if strategy is None or given is None or not proved:
-            await self._tell_fault(strategy, _secret_fault(given))
+            self._tell_fault(strategy, _secret_fault(given))
             return NOT_FOUND
         try:
             alert = parse_alert(obj, received_at)
         except AlertFault as fault:
-            await self._tell_fault(strategy, fault, proved=True)
-            return AlertAnswer(422, {"success": False, "error": fault.code, "text": fault.text})
+            self._tell_fault(strategy, fault, proved=True)
+            return AlertAnswer(422, _unusable(fault))
         return await self._take(
             strategy, alert, raw, mask_body(raw, given), received_at, outside=True
         )
@@ -102,14 +108,27 @@ class AlertDesk:
         except ValueError:
             return None
 
-    async def _tell_fault(
+    def _tell_fault(
         self, strategy: Strategy | None, fault: AlertFault, *, proved: bool = False
     ) -> None:
         if strategy is None:
             return
         told = self._faults.add(strategy.id, fault, proved=proved)
         if told is not None:
-            await self._put_fault(strategy.id, told.fault, told.count)
+            # Told behind the answer: its time must not depend on the ledger's.
+            task = spawn(self._put_fault_quietly(strategy.id, told.fault, told.count))
+            self._telling.add(task)
+            task.add_done_callback(self._telling.discard)
+
+    async def _put_fault_quietly(self, strategy_id: int, fault: AlertFault, count: int) -> None:
+        try:
+            await self._put_fault(strategy_id, fault, count)
+        except Exception:
+            log.exception("a fault of an alert was not told", strategy=strategy_id)
+
+    async def settled(self) -> None:
+        """Waits for messages about faults that are being stored."""
+        await asyncio.gather(*self._telling)
 
     async def _put_fault(self, strategy_id: int, fault: AlertFault, count: int) -> None:
         strategy = await strategies.get(strategy_id)
@@ -248,6 +267,14 @@ def _status(signal: Signal, order: Order | None) -> str:
     if signal.state in ("refused", "missed"):
         return "REJECTED"
     return _STATUS_OF_ORDER.get(order.state, "PENDING") if order else "PENDING"
+
+
+def _unusable(fault: AlertFault) -> dict[str, object]:
+    body: dict[str, object] = {"success": False, "error": fault.code, "text": fault.text}
+    for name in ("cure", "field", "line", "column"):
+        if getattr(fault, name) is not None:
+            body[name] = getattr(fault, name)
+    return body
 
 
 def _secret_fault(given: str | None) -> AlertFault:

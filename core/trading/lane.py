@@ -18,6 +18,7 @@ import structlog
 
 from core import failpoints
 from core.dydx.indexer_types import IndexerFill, IndexerOrder
+from core.dydx.node import NodeUnreachable, Outcome
 from core.events import (
     IntentRefused,
     OrderUnfilled,
@@ -57,7 +58,7 @@ class Lane:
         self._working: dict[UUID, Working] = {}
         self._answers: dict[int, asyncio.Future[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._mismatch: dict[str, str] = {}
+        self._touched: set[int] | None = None
 
     # life
 
@@ -66,6 +67,7 @@ class Lane:
         for order in await orders.in_states(self.account.id, states.WORKING):
             if order.state == "broadcasting":
                 await self._transition(order, "unknown", "the process ended while it was sent")
+                self._spawn(self._send_again(order))
             self._follow(order)
         left_over = await intents.open_of(self.account.id)
         await self._rearm(left_over)
@@ -81,6 +83,28 @@ class Lane:
             if plan.state == "closing" and position_id not in closing:
                 async with self._parts.ledger.executing():
                     await positions.set_protection_state(position_id, "armed", plan.attempts + 1)
+
+    async def _send_again(self, order: Order) -> None:
+        """The same bytes once more, while they are valid: they may never have left.
+
+        The chain fills an order id up to its size once, however often it comes. Only acceptance
+        says something; a refusal may be due to the first sending. Source: docs/protocol.md.
+        """
+        try:
+            if await self._parts.venue.height() >= order.good_til_block:
+                return
+        except NodeUnreachable:
+            return
+        answer = await self._executor.send(order, None)
+        log.info("an order was sent again", order=order.id, outcome=answer.outcome.value)
+        if answer.outcome is not Outcome.ACCEPTED:
+            return
+        async with self._lock:
+            fresh = await orders.get(order.id)
+            if fresh is not None and fresh.state == "unknown":
+                evidence = f"the same bytes sent again, accepted by {answer.endpoint}"
+                now = self._parts.clock.now()
+                await self._transition(fresh, "accepted", evidence, code=0, accepted_at=now)
 
     async def close(self) -> None:
         """Stops working; whatever is open goes on after the next start."""
@@ -103,8 +127,30 @@ class Lane:
 
     # intents
 
+    async def take_waiting(self) -> None:
+        """Takes open intents that nobody works: stored while this lane was starting, or left behind
+        by work that failed. An order that was made already is never made again.
+        """
+        if self._touched is not None:
+            return
+        # what is submitted or done with while the query runs is not judged by its answer
+        touched = self._touched = set()
+        try:
+            found = await intents.open_of(self.account.id)
+        finally:
+            self._touched = None
+        for intent in found:
+            if intent.id not in self._answers and intent.id not in touched:
+                log.warning("an open intent is taken up", intent=intent.id)
+                self.submit(intent)
+
+    def _touch(self, intent: Intent) -> None:
+        if self._touched is not None:
+            self._touched.add(intent.id)
+
     def submit(self, intent: Intent) -> asyncio.Future[None]:
         """Takes a stored intent; the future is done once its first outcome is in the ledger."""
+        self._touch(intent)
         answer = self._answers.get(intent.id)
         if answer is not None:
             return answer
@@ -166,6 +212,7 @@ class Lane:
             self._leave(intent)
 
     def _leave(self, intent: Intent) -> None:
+        self._touch(intent)
         self._answer(intent)
         self._answers.pop(intent.id, None)
         self._parts.outbox_bell.ring()

@@ -97,6 +97,7 @@ class Lanes:
         await seat.lane.start()
         seat.ready = True
         self.reconciled[account.id] = True
+        await seat.lane.take_waiting()  # alerts that were stored since the lane looked
         return True
 
     async def shut(self, account_id: int) -> None:
@@ -123,6 +124,7 @@ class Lanes:
         for seat in list(self._seats.values()):
             if seat.ready:
                 await self._attempt(self._check(seat), seat.lane.account.id)
+                await self._attempt(seat.lane.take_waiting(), seat.lane.account.id)
 
     async def _attempt(self, work: Coroutine[Any, Any, Any], account_id: int) -> None:
         try:

@@ -1,4 +1,4 @@
-"""A whole house on real sockets for tests: paper network, Bot API emulator and the bot, in process."""
+"""A whole house on real sockets: paper network, Bot API emulator and the bot, in process."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from aiohttp import web
 from dydx_v4_client import OrderFlags
 from dydx_v4_client.indexer.rest.constants import OrderType
 from dydx_v4_client.indexer.rest.indexer_client import IndexerClient
-from dydx_v4_client.network import make_insecure, mainnet_node
+from dydx_v4_client.network import mainnet_node, make_insecure
 from dydx_v4_client.node.client import NodeClient
 from dydx_v4_client.node.market import Market
 from dydx_v4_client.wallet import Wallet
@@ -44,7 +44,7 @@ class OriginalFlow:
         config.chain_id = self._chain_id
         node = await NodeClient.connect(config)
         wallet = await Wallet.from_mnemonic(node, self._phrase, self._address)
-        client_id = random.randint(0, 100_000_000)  # noqa: S311
+        client_id = random.randint(0, 100_000_000)
         height = await node.latest_block_height()
         oracle = float(market.market["oraclePrice"])
         price = oracle * (1 + SLIPPAGE if side == "buy" else 1 - SLIPPAGE)

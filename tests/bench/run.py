@@ -27,11 +27,10 @@ from v4_proto.cosmos.tx.v1beta1.service_pb2 import BroadcastTxRequest
 
 from bot.demo.visitor import open_paper_account, take_webhook
 from bot.demo.world import World
-from core.clock import SystemRandom
 from core.dydx.keys import SigningKey
 from core.paper.network import PaperNetwork, PaperSettings
 from core.signals.template import filled
-from tests.postgres import a_server
+from tests.postgres import running_server
 
 BROADCAST = "/cosmos.tx.v1beta1.Service/BroadcastTx"
 ROUND_TRIPS_MS = (0, 40)
@@ -46,23 +45,14 @@ SIZE_USD = Decimal(50)
 
 @dataclass
 class Arrivals:
-    """What reached the paper network, and when (seconds of the machine's monotonic counter)."""
+    """When each transaction reached the node, in seconds of the machine's monotonic counter."""
 
     broadcasts: dict[str, float] = field(default_factory=dict)
-    calls: list[float] = field(default_factory=list)
 
-    def grpc(self, method: str, request: bytes) -> None:
-        now = time.monotonic()
-        self.calls.append(now)
+    def note(self, method: str, request: bytes) -> None:
         if method == BROADCAST:
             tx = BroadcastTxRequest.FromString(request).tx_bytes
-            self.broadcasts[hashlib.sha256(tx).hexdigest().upper()] = now
-
-    def rest(self, route: str) -> None:
-        self.calls.append(time.monotonic())
-
-    def between(self, began: float, ended: float) -> int:
-        return sum(1 for at in self.calls if began <= at <= ended)
+            self.broadcasts[hashlib.sha256(tx).hexdigest().upper()] = time.monotonic()
 
 
 @dataclass
@@ -77,19 +67,17 @@ class Sample:
 async def bench(alerts: int) -> int:
     """Runs everything; 1 when the original's own overhead makes the comparison unfair."""
     figures: dict[str, Any] = {"original": {}, "ours": {}, "ours_postgres": {}}
-    for rtt_ms in ROUND_TRIPS_MS:
-        name = f"rtt_{rtt_ms}"
-        figures["original"][name] = _summary(await _original(rtt_ms, alerts))
-        _show("original flow", rtt_ms, figures["original"][name])
-        samples, extra = await _ours(rtt_ms, alerts, {})
-        figures["ours"][name] = _summary(samples)
-        _show("ours on SQLite", rtt_ms, figures["ours"][name])
-        if rtt_ms == 0:
-            figures |= extra
-        async with fresh_database() as url:
-            samples, _ = await _ours(rtt_ms, alerts, {"DATABASE_URL": url})
-        figures["ours_postgres"][name] = _summary(samples)
-        _show("ours on PostgreSQL", rtt_ms, figures["ours_postgres"][name])
+    with running_server(tempfile.gettempdir()) as server:
+        for rtt_ms in ROUND_TRIPS_MS:
+            samples: dict[str, list[Sample]] = {"original": await _original(rtt_ms, alerts)}
+            samples["ours"], extra = await _ours(rtt_ms, alerts, {})
+            if rtt_ms == 0:
+                figures |= extra
+            with server.database() as url:
+                samples["ours_postgres"], _ = await _ours(rtt_ms, alerts, {"DATABASE_URL": url})
+            for who, found in samples.items():
+                figures[who][f"rtt_{rtt_ms}"] = _summary(found)
+                _show(who, rtt_ms, figures[who][f"rtt_{rtt_ms}"])
     original, ours = figures["original"]["rtt_40"], figures["ours"]["rtt_40"]
     ratio = original["alert_to_answer_ms"]["p50"] / ours["alert_to_answer_ms"]["p50"]
     figures["ratio_40ms"] = round(ratio, 2)
@@ -102,8 +90,8 @@ async def bench(alerts: int) -> int:
 def _show(who: str, rtt_ms: int, found: dict[str, Any]) -> None:
     answer, sent = found["alert_to_answer_ms"], found["alert_to_broadcast_ms"]
     print(
-        f"{who:20} rtt {rtt_ms:2} ms   to broadcast p50 {sent['p50']:7.2f} p99 {sent['p99']:7.2f}   "
-        f"to answer p50 {answer['p50']:7.2f} p99 {answer['p99']:7.2f} ms   calls {found['calls']}",
+        f"{who:14} rtt {rtt_ms:2} ms  to broadcast p50 {sent['p50']:7.2f} p99 {sent['p99']:7.2f}  "
+        f"to answer p50 {answer['p50']:7.2f} p99 {answer['p99']:7.2f} ms  calls {found['calls']}",
         flush=True,
     )
 
@@ -121,15 +109,14 @@ def _summary(samples: list[Sample]) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def _paper(rtt_ms: int) -> AsyncIterator[tuple[PaperNetwork, Arrivals]]:
+async def _paper() -> AsyncIterator[tuple[PaperNetwork, Arrivals]]:
     arrivals = Arrivals()
     settings = PaperSettings(
         grpc_port=0, rest_port=0, ws_port=0, rpc_port=0, prices="still", rest_limit=1_000_000
     )
     network = PaperNetwork(settings)
     await network.start()
-    network.nodes[0].on_call = arrivals.grpc
-    network.on_rest_call = arrivals.rest
+    network.nodes[0].on_call = arrivals.note
     try:
         yield network, arrivals
     finally:
@@ -142,29 +129,53 @@ async def _delay(network: PaperNetwork, rtt_ms: int) -> None:
         (await client.post(url, json={"rtt_ms": rtt_ms})).raise_for_status()
 
 
+async def _calls(client: httpx.AsyncClient, network: PaperNetwork) -> int:
+    """gRPC calls and indexer requests so far, as the paper network counts them."""
+    url = f"http://127.0.0.1:{network.rest_port}/paper/calls"
+    counted = (await client.get(url)).json()
+    rest = sum(n for route, n in counted["rest"].items() if " /v4/" in route)
+    return int(rest + sum(counted["grpc"].values()))
+
+
 async def _measure(
-    arrivals: Arrivals, alerts: int, send: Callable[[int], Awaitable[dict[str, Any]]]
+    network: PaperNetwork,
+    arrivals: Arrivals,
+    alerts: int,
+    send: Callable[[int], Awaitable[dict[str, Any]]],
 ) -> list[Sample]:
     samples = []
-    for number in range(WARM_UP + alerts):
-        began = time.monotonic()
-        answer = await send(number)
-        ended = time.monotonic()
-        if answer.get("status") not in ("ACCEPTED", "FILLED", "CONFIRMED"):
-            raise RuntimeError(f"alert {number} was answered {answer}")
-        arrived = arrivals.broadcasts[answer["tx_hash"]]
-        if number >= WARM_UP:
-            calls = arrivals.between(began, ended)
-            samples.append(Sample(arrived - began, ended - began, calls))
-        await asyncio.sleep(GAP_S)
+    async with httpx.AsyncClient() as client:
+        for number in range(WARM_UP + alerts):
+            calls = await _calls(client, network)
+            began = time.monotonic()
+            answer = await send(number)
+            ended = time.monotonic()
+            calls = await _calls(client, network) - calls
+            sample = _sample(answer, arrivals, began, ended, calls)
+            if number >= WARM_UP:
+                samples.append(sample)
+            await asyncio.sleep(GAP_S)
     return samples
+
+
+def _sample(
+    answer: dict[str, Any], arrivals: Arrivals, began: float, ended: float, calls: int
+) -> Sample:
+    if answer.get("status") not in ("ACCEPTED", "FILLED", "CONFIRMED"):
+        raise RuntimeError(f"an alert was answered {answer}")
+    return Sample(arrivals.broadcasts[answer["tx_hash"]] - began, ended - began, calls)
 
 
 async def _tickers(rest_port: int) -> list[dict[str, Any]]:
     async with httpx.AsyncClient() as client:
         rows = (await client.get(f"http://127.0.0.1:{rest_port}/v4/perpetualMarkets")).json()
-    crossed = [row for row in rows["markets"].values() if row["marketType"] == "CROSS"]
-    return sorted(crossed, key=lambda row: row["ticker"])[:MARKETS]
+    fitting = [
+        row
+        for row in rows["markets"].values()
+        if row["marketType"] == "CROSS"
+        and Decimal(row["stepSize"]) * Decimal(row["oraclePrice"]) * 2 <= SIZE_USD
+    ]
+    return sorted(fitting, key=lambda row: row["ticker"])[:MARKETS]
 
 
 def _turn(number: int, markets: list[dict[str, Any]]) -> tuple[dict[str, Any], str]:
@@ -178,7 +189,7 @@ async def _original(rtt_ms: int, alerts: int) -> list[Sample]:
 
     phrase = str(Bip39MnemonicGenerator().FromWordsNumber(Bip39WordsNum.WORDS_NUM_24))
     address = SigningKey.from_phrase(phrase).address
-    async with _paper(rtt_ms) as (network, arrivals), httpx.AsyncClient(timeout=30) as client:
+    async with _paper() as (network, arrivals), httpx.AsyncClient(timeout=30) as client:
         rest = f"http://127.0.0.1:{network.rest_port}"
         funded = {"address": address, "subaccountNumber": 0, "amount": 10_000}
         (await client.post(f"{rest}/faucet/tokens", json=funded)).raise_for_status()
@@ -213,7 +224,7 @@ async def _original(rtt_ms: int, alerts: int) -> list[Sample]:
             return body
 
         try:
-            return await _measure(arrivals, alerts, send)
+            return await _measure(network, arrivals, alerts, send)
         finally:
             child.terminate()
             await child.wait()
@@ -223,7 +234,7 @@ async def _ours(
     rtt_ms: int, alerts: int, settings: dict[str, str]
 ) -> tuple[list[Sample], dict[str, Any]]:
     folder = Path(tempfile.mkdtemp(prefix="perpgram-bench-"))
-    async with _paper(rtt_ms) as (network, arrivals), httpx.AsyncClient(timeout=30) as client:
+    async with _paper() as (network, arrivals), httpx.AsyncClient(timeout=30) as client:
         world = World(
             folder,
             network={
@@ -247,7 +258,7 @@ async def _ours(
                 body: dict[str, Any] = answer.json()
                 return body
 
-            samples = await _measure(arrivals, alerts, send)
+            samples = await _measure(network, arrivals, alerts, send)
             extra = await _burst(client, url, template, markets) if rtt_ms == 0 else {}
             return samples, extra | _process(world.bot.pid)
         finally:

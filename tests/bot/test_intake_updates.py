@@ -74,6 +74,32 @@ async def test_messages_of_a_chat_are_worked_in_order(world: ChatWorld) -> None:
     assert [text.split()[0] for text in texts] == ["Perpgram", "Positions", "No", "Status"]
 
 
+async def test_an_update_waits_for_the_one_before_in_its_chat_and_for_no_other(
+    silent: ChatWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, begun = asyncio.Event(), []
+
+    async def feed(bot: Any, update: Any) -> None:
+        begun.append(update.update_id)
+        if update.update_id == 1:
+            await gate.wait()
+
+    monkeypatch.setattr(silent.intake._dispatcher, "feed_update", feed)
+    other = update_of(silent, 3, "hello")
+    other["message"]["chat"] = {"id": 2, "type": "private"}
+    tasks = [
+        await silent.intake.accept(raw)
+        for raw in (update_of(silent, 1, "a"), update_of(silent, 2, "b"), other)
+    ]
+    await until(lambda: len(begun) == 2)
+    assert begun == [1, 3]
+    gate.set()
+    for task in tasks:
+        assert task is not None
+        await task
+    assert begun == [1, 3, 2]
+
+
 async def test_a_slow_chat_holds_up_no_other(world: ChatWorld) -> None:
     ann, bob = world.user(1), world.user(2, "Bob")
     await world.start(ann)

@@ -79,6 +79,12 @@ def test_a_size_in_dollars_is_taken_at_the_oracle_price() -> None:
     assert decision.size == D("0.5")
 
 
+def test_a_close_in_dollars_closes_that_much() -> None:
+    asked = wish("close", None, size_usd=D(1500))
+    decision = decide(asked, held("2"), market(), D(3000), LIMITS, NOW)
+    assert (decision.kind, decision.size) == ("reduce", D("0.5"))
+
+
 def test_half_of_a_position_is_reduced() -> None:
     asked = wish("close", None, fraction=D("0.5"))
     assert decide(asked, held("-3"), market(), D(3000), None, NOW).size == D("1.5")
