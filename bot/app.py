@@ -60,7 +60,9 @@ class Process:
 
 
 async def run(settings: Settings) -> None:
-    """`perpgram run`: until SIGTERM or SIGINT. Raises StartRefused with one line."""
+    """`perpgram run`: until SIGTERM or SIGINT. Raises StartRefused with one line, also when the
+    ledger's lock was lost on the way.
+    """
     set_up_logs(settings.log_level)
     forbid_core_dumps()
     stopped = asyncio.Event()
@@ -72,6 +74,8 @@ async def run(settings: Settings) -> None:
         settings.refuse_unready()
         async with started(settings) as process:
             await _until(stopped, process.ledger)
+        if process.ledger.lost.is_set():
+            raise StartRefused("the ledger's lock was lost; another process may be executing now")
     except (dependency.DependencyFault, SettingsError, LedgerRefused, VaultRefused) as fault:
         raise StartRefused(str(fault)) from None
 

@@ -40,6 +40,7 @@ log = structlog.get_logger(__name__)
 
 BATCH: Final = 200
 POLL_S: Final = 2.0
+GATHER_S: Final = 0.15
 DRAIN_S: Final = 10.0
 BACKOFF_S: Final = (1, 2, 5, 15, 30, 60, 120, 300)
 MAX_BROKEN_ATTEMPTS: Final = 5
@@ -115,7 +116,9 @@ class Notifier:
                 await self.start_due()
             except Exception as error:
                 log.error("the outbox could not be read", error=type(error).__name__)
-            await self._bell.wait(POLL_S)
+            if await self._bell.wait(POLL_S):
+                # Steps follow each other within moments: one edit tells them together.
+                await self._clock.sleep(GATHER_S)
 
     async def close(self, drain_s: float = DRAIN_S) -> None:
         """Stops after the messages under way, at most `drain_s` seconds later; what was not sent is

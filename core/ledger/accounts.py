@@ -6,8 +6,6 @@ import datetime as dt
 import hashlib
 from uuid import UUID
 
-from tortoise.expressions import F
-
 from core.ledger.models import Account, Credential
 
 PARTITIONS = 256
@@ -76,11 +74,11 @@ async def disconnect(account_id: int) -> None:
     await Account.filter(id=account_id).update(state="disconnected")
 
 
-async def next_sequence(account_id: int) -> int:
-    """The next number of the account's lane; takes the lane's row lock for the transaction."""
-    await Account.filter(id=account_id).update(last_sequence=F("last_sequence") + 1)
-    row = await Account.get(id=account_id).only("last_sequence")
-    return int(row.last_sequence)
+async def take_sequence(account: Account) -> int:
+    """The next number of the lane of an account that this transaction has locked."""
+    account.last_sequence += 1
+    await Account.filter(id=account.id).update(last_sequence=account.last_sequence)
+    return int(account.last_sequence)
 
 
 async def advance_client_id(account_id: int, next_client_id: int) -> None:

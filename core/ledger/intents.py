@@ -7,15 +7,14 @@ from typing import Any
 from uuid import UUID
 
 from core.ledger import accounts
-from core.ledger.models import Intent
+from core.ledger.models import Account, Intent
 
 OPEN_STATES = ("waiting", "running")
 
 
 async def add(
     *,
-    account_id: int,
-    partition: int,
+    account: Account,
     key: str,
     source: str,
     kind: str,
@@ -24,14 +23,16 @@ async def add(
     signal_id: UUID | None = None,
     position_id: int | None = None,
 ) -> Intent | None:
-    """Appends to the account's lane, inside a transaction; None when this key was used before."""
-    sequence = await accounts.next_sequence(account_id)
+    """Appends to the lane of an account that this transaction has locked (`accounts.lock`).
+
+    None when this key was used before.
+    """
     if source != "signal" and await Intent.filter(key=key).exists():
         return None
     return await Intent.create(
-        account_id=account_id,
-        partition=partition,
-        sequence=sequence,
+        account_id=account.id,
+        partition=account.partition,
+        sequence=await accounts.take_sequence(account),
         key=key,
         source=source,
         kind=kind,

@@ -133,7 +133,7 @@ class Strategy(Model):
 
 
 class Signal(Model):
-    """An alert that proved both factors. state: stored, running, executed, refused, missed.
+    """An alert that proved both factors. state: stored, executed, refused, missed.
 
     `answer` is what the webhook answered or would answer now; `body` has its secret masked.
     """

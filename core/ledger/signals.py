@@ -74,6 +74,4 @@ async def attach_position(signal_id: UUID, position_id: int) -> None:
 
 
 async def waiting_count(strategy_ids: list[int]) -> int:
-    return await Signal.filter(
-        strategy_id__in=strategy_ids, state__in=["stored", "running"]
-    ).count()
+    return await Signal.filter(strategy_id__in=strategy_ids, state="stored").count()

@@ -14,7 +14,7 @@ from core.dydx.node import Broadcast, NodeUnreachable, Outcome
 from core.dydx.orders import SignedOrder, SizeTooSmall, market_draft, sign_order
 from core.dydx.protocol import CLIENT_ID_LIMIT
 from core.events import OrderUnknown, SignalChanged
-from core.ledger import accounts, intents, orders, outbox, positions, signals
+from core.ledger import accounts, intents, orders, outbox, positions
 from core.ledger.models import Account, Intent, Order, Position
 from core.trading import states
 from core.trading.decision import Decision, Held, Limits, Refusal, Wish, decide
@@ -71,6 +71,7 @@ class Executor:
         assert market.oracle_price is not None
         now = self._parts.clock.now()
         position = await positions.open_in(self._account.id, market.ticker)
+        _check_version(intent, position)
         decision = decide(
             _wish(intent, now),
             _held(position),
@@ -186,7 +187,6 @@ class Executor:
                 order, state, evidence, self._parts.ledger.epoch, now, **values
             )
             if order.signal_id is not None:
-                await signals.settle(order.signal_id, "running")
                 await outbox.put(
                     self._account.trader_id,
                     SignalChanged(order.signal_id),
@@ -219,6 +219,19 @@ def refusal_of(order: Order) -> Refusal:
         return Refusal(*UNREACHABLE)
     meaning = classify(order.codespace or "", order.code)
     return Refusal(f"chain_{order.codespace}_{order.code}", meaning.sentence)
+
+
+def _check_version(intent: Intent, position: Position | None) -> None:
+    """A button acts on the position that its presser saw, not on what became of it meanwhile."""
+    version = intent.payload.get("version")
+    if version is None or position is None:
+        return
+    if position.id != intent.position_id or position.version != version:
+        raise Refusal(
+            "position_changed",
+            f"The {position.ticker} position changed before this was carried out. "
+            "Nothing was sent; look at it again.",
+        )
 
 
 def _wish(intent: Intent, now: dt.datetime) -> Wish:

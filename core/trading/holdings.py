@@ -87,8 +87,7 @@ class PositionDesk:
         strategy = await strategies.get(row.strategy_id) if row.strategy_id else None
         async with self._office.ledger.executing():
             intent = await intents.add(
-                account_id=account.id,
-                partition=account.partition,
+                account=await accounts.lock(account.id),
                 key=f"button:{key}",
                 source="button",
                 kind="close",
@@ -96,6 +95,7 @@ class PositionDesk:
                     "ticker": row.ticker,
                     "action": "close",
                     "fraction": format(fraction, "f"),
+                    "version": version,
                     "strategy_id": row.strategy_id,
                     "slippage_bps": strategy.slippage_bps if strategy else None,
                 },

@@ -163,7 +163,7 @@ class AlertDesk:
         outside: bool,
     ) -> AlertAnswer:
         try:
-            signal, intent = await self._store_alert(
+            signal, intent, duplicate = await self._store_alert(
                 strategy, alert, raw, masked, received_at, outside=outside
             )
         except Exception as error:
@@ -172,14 +172,16 @@ class AlertDesk:
         self._office.outbox_bell.ring()
         lane = self._office.lanes.get(strategy.account_id)
         if intent is None or lane is None:
-            return await self._answer(
-                signal, duplicate=intent is None and signal.state != "refused"
-            )
+            return await self._answer(signal, duplicate=duplicate)
         left_s = (
             self._office.settings.answer_within_s
             - (self._office.clock.now() - received_at).total_seconds()
         )
-        await asyncio.wait([lane.submit(intent)], timeout=max(left_s, 0.05))
+        outcome = lane.submit(intent)
+        await asyncio.wait([outcome], timeout=max(left_s, 0.05))
+        order = outcome.result() if outcome.done() else None
+        if order is not None:
+            return _answer_of(signal, order, duplicate=False)
         return await self._answer(await signals.get(signal.id) or signal, duplicate=False)
 
     async def _store_alert(
@@ -191,8 +193,8 @@ class AlertDesk:
         received_at: dt.datetime,
         *,
         outside: bool,
-    ) -> tuple[Signal, Intent | None]:
-        """Signal and intent in one transaction; an earlier signal and no intent for a duplicate."""
+    ) -> tuple[Signal, Intent | None, bool]:
+        """Signal and intent in one transaction; the earlier signal and True for a duplicate."""
         digest = body_hash(raw)
         signal_id = self._office.random.uuid4()
         async with self._office.ledger.executing():
@@ -201,7 +203,7 @@ class AlertDesk:
             if earlier is not None:
                 await signals.count_duplicate(earlier.id)
                 await self._office.card(strategy.trader_id, earlier.id)
-                return earlier, None
+                return earlier, None, True
             paused = strategy.state != "active"
             reason = ("strategy_paused", f"Strategy {strategy.name} is paused.") if paused else None
             signal = await signals.add(
@@ -230,10 +232,9 @@ class AlertDesk:
                     now=received_at,
                     signal_id=signal.id,
                 )
-                return signal, None
+                return signal, None, False
             intent = await intents.add(
-                account_id=account.id,
-                partition=account.partition,
+                account=account,
                 key=f"signal:{signal.id}",
                 source="signal",
                 kind="trade",
@@ -242,25 +243,28 @@ class AlertDesk:
                 signal_id=signal.id,
             )
             assert intent is not None
-            return signal, intent
+            return signal, intent, False
 
     async def _answer(self, signal: Signal, *, duplicate: bool) -> AlertAnswer:
         made = await orders.of_signal(signal.id)
-        order = made[-1] if made else None
-        status = _status(signal, order)
-        body: dict[str, object] = {
-            "success": status != "REJECTED",
-            "signal_id": str(signal.id),
-            "order_id": str(order.order_uuid) if order else None,
-            "symbol": order.ticker if order else signal.parsed["symbol"],
-            "side": order.side if order else None,
-            "size": order.size if order else None,
-            "tx_hash": order.tx_hash if order else None,
-            "status": "DUPLICATE" if duplicate else status,
-        }
-        if signal.reason_code is not None:
-            body["reason"] = {"code": signal.reason_code, "text": signal.reason_text}
-        return AlertAnswer(200, body)
+        return _answer_of(signal, made[-1] if made else None, duplicate=duplicate)
+
+
+def _answer_of(signal: Signal, order: Order | None, *, duplicate: bool) -> AlertAnswer:
+    status = _status(signal, order)
+    body: dict[str, object] = {
+        "success": status != "REJECTED",
+        "signal_id": str(signal.id),
+        "order_id": str(order.order_uuid) if order else None,
+        "symbol": order.ticker if order else signal.parsed["symbol"],
+        "side": order.side if order else None,
+        "size": order.size if order else None,
+        "tx_hash": order.tx_hash if order else None,
+        "status": "DUPLICATE" if duplicate else status,
+    }
+    if signal.reason_code is not None:
+        body["reason"] = {"code": signal.reason_code, "text": signal.reason_text}
+    return AlertAnswer(200, body)
 
 
 def _status(signal: Signal, order: Order | None) -> str:

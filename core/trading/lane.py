@@ -27,7 +27,7 @@ from core.events import (
     SignalMissed,
     SignalRefused,
 )
-from core.ledger import intents, orders, outbox, positions, signals
+from core.ledger import accounts, intents, orders, outbox, positions, signals
 from core.ledger.models import Account, Intent, Order
 from core.signals.symbols import SymbolUnknown, resolve
 from core.trading import states
@@ -56,7 +56,7 @@ class Lane:
         self._watch = PlanWatch(account)
         self._tracks: dict[str, asyncio.Queue[Intent]] = {}
         self._working: dict[UUID, Working] = {}
-        self._answers: dict[int, asyncio.Future[None]] = {}
+        self._answers: dict[int, asyncio.Future[Order | None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._touched: set[int] | None = None
 
@@ -95,7 +95,7 @@ class Lane:
                 return
         except NodeUnreachable:
             return
-        answer = await self._executor.send(order, None)
+        answer = await self._parts.venue.node.broadcast(order.tx, resend=True)
         log.info("an order was sent again", order=order.id, outcome=answer.outcome.value)
         if answer.outcome is not Outcome.ACCEPTED:
             return
@@ -148,8 +148,10 @@ class Lane:
         if self._touched is not None:
             self._touched.add(intent.id)
 
-    def submit(self, intent: Intent) -> asyncio.Future[None]:
-        """Takes a stored intent; the future is done once its first outcome is in the ledger."""
+    def submit(self, intent: Intent) -> asyncio.Future[Order | None]:
+        """Takes a stored intent; the future is done once its first outcome is in the ledger, with
+        the order where a node took one.
+        """
         self._touch(intent)
         answer = self._answers.get(intent.id)
         if answer is not None:
@@ -197,7 +199,7 @@ class Lane:
                 working = await self._place(intent)
             if working is not None:
                 if working.order.state != "refused":
-                    self._answer(intent)
+                    self._answer(intent, working.order)
                 await working.done.wait()
             await self._finish(intent)
         except Refusal as refusal:
@@ -217,10 +219,10 @@ class Lane:
         self._answers.pop(intent.id, None)
         self._parts.outbox_bell.ring()
 
-    def _answer(self, intent: Intent) -> None:
+    def _answer(self, intent: Intent, order: Order | None = None) -> None:
         answer = self._answers.get(intent.id)
         if answer is not None and not answer.done():
-            answer.set_result(None)
+            answer.set_result(order)
 
     async def _place(self, intent: Intent) -> Working:
         """Decides, stores the signed order, sends it once, records the answer."""
@@ -407,8 +409,7 @@ class Lane:
                 return
             await positions.set_protection_state(position_id, "closing")
             intent = await intents.add(
-                account_id=self.account.id,
-                partition=self.account.partition,
+                account=await accounts.lock(self.account.id),
                 key=f"watch:{position_id}:{plan.attempts}",
                 source="watch",
                 kind="close",

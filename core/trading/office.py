@@ -38,7 +38,7 @@ class DeskSettings:
     public_url: str
     admin_ids: frozenset[int] = frozenset()
     signup: str = "approval"
-    answer_within_s: float = 2.2
+    answer_within_s: float = 1.5
     paper_funds_usd: int = 10_000
 
 

@@ -105,21 +105,14 @@ class PeopleDesk:
         """Lets a pending trader in or turns him away."""
         await self._check_admin(admin)
         row = await traders.find(trader_id)
-        if row is None or row.role == "admin":
+        if row is None or row.role != "pending":
             raise DeskError("unknown_trader", "This person is not waiting for an answer.")
-        role = "trader" if granted else "refused"
-        if row.role != role:
-            now = self._office.clock.now()
-            async with self._office.ledger.executing():
-                await traders.set_role(row.id, role)
-                await outbox.put(
-                    row.id,
-                    AccessAnswered(granted),
-                    key=f"access:{row.id}:{now.timestamp()}",
-                    now=now,
-                )
-            row.role = role
-            self._office.outbox_bell.ring()
+        row.role = "trader" if granted else "refused"
+        now = self._office.clock.now()
+        async with self._office.ledger.executing():
+            await traders.set_role(row.id, row.role)
+            await outbox.put(row.id, AccessAnswered(granted), key=f"access:{row.id}", now=now)
+        self._office.outbox_bell.ring()
         return view_of_trader(row)
 
     async def pending_traders(self, admin: TraderView) -> list[TraderView]:

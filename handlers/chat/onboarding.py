@@ -53,6 +53,8 @@ async def open_paper(query: CallbackQuery, bot: Bot, deps: ChatDeps, trader: Tra
     for account in await deps.desk.accounts(trader):
         if account.network == "paper":
             await show(bot, query, texts.paper_exists(account))
+            if not await deps.desk.strategies(trader):  # a restart came between the two
+                await first_strategy(bot, query.from_user.id, deps, trader, account)
             return
     shown = await show(bot, query, texts.opening_paper())
     chat_id = query.from_user.id

@@ -13,7 +13,7 @@ from tests.acceptance.process_house import ProcessHouse
 WITHIN_S: Final = 60.0
 
 
-def testnet_is_paper(house: ProcessHouse) -> dict[str, str]:
+def paper_as_testnet(house: ProcessHouse) -> dict[str, str]:
     """Settings that offer the paper network once more, as the testnet."""
     paper = house.environment()
     return {

@@ -61,7 +61,13 @@ class ProcessHouse(House):
         }
 
     @property
+    def http_port(self) -> int:
+        """Where the bot listens."""
+        return self._http_port
+
+    @property
     def bot_http(self) -> str:
+        """The bot's own address."""
         return f"http://127.0.0.1:{self._http_port}"
 
     def launch(self, *arguments: str, **environment: str) -> BotProcess:

@@ -18,8 +18,8 @@ from tests.acceptance.phrase_visitor import (
     fund,
     new_phrase,
     offer_phrase,
+    paper_as_testnet,
     send_phrase,
-    testnet_is_paper,
 )
 from tests.acceptance.process_house import ProcessHouse
 from tests.acceptance.until import until
@@ -106,6 +106,7 @@ async def test_a_take_profit_whose_bot_dies_closes_once_and_is_told(
     await street.sees("closed: take profit", reply=True)
     assert (await street.post(body))["status"] == "DUPLICATE"
     await assert_one_trade(street)
+    await until(lambda: all_told(street))
     # sent, but not known to be: said again rather than not at all
     assert len(closing_messages(street)) == (2 if moment.startswith("message_sent") else 1)
 
@@ -145,7 +146,7 @@ async def test_who_was_about_to_send_a_phrase_when_the_bot_died_is_asked_again(
     street: ProcessHouse,
 ) -> None:
     """Once before the phrase, once between its preview and the yes."""
-    street.settings |= testnet_is_paper(street)
+    street.settings |= paper_as_testnet(street)
     phrase, address = new_phrase()
     await fund(street, address)
     bot = await street.start()

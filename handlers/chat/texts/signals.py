@@ -74,7 +74,7 @@ def _outcome_lines(signal: SignalView) -> list[Text | str | None]:
         return [f"{REFUSED} refused: {quiet(signal.reason_text or 'no reason given')}"]
     if signal.state == "missed":
         return [f"{LOOK} missed: {quiet(signal.reason_text or 'it came too late')}"]
-    if signal.state in ("stored", "running") and not signal.orders:
+    if signal.state == "stored" and not signal.orders:
         return [f"{WAITING} waiting for its turn"]
     return []
 

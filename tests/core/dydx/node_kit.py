@@ -72,6 +72,7 @@ class Node(
         self.chain_id = chain_id
         self.height = 1234
         self.syncing = False
+        self.accounts: dict[str, Any] = {}
         self.received: list[bytes] = []
         self.asked: list[str] = []
         self.behave: Callable[[Any], Any] = accept
@@ -130,9 +131,12 @@ class Node(
 
     async def Account(self, request: Any, context: Any) -> Any:  # noqa: N802
         self.asked.append("Account")
+        answer = auth.QueryAccountResponse()
+        if request.address in self.accounts:
+            answer.account.Pack(self.accounts[request.address], type_url_prefix="/")
+            return answer
         if request.address != "dydx1known":
             await context.abort(grpc.StatusCode.NOT_FOUND, f"account {request.address} not found")
-        answer = auth.QueryAccountResponse()
         answer.account.Pack(
             BaseAccount(address="dydx1known", account_number=0, sequence=5), type_url_prefix="/"
         )

@@ -230,6 +230,19 @@ def test_in_use_a_row_that_cannot_be_read_does_not_hide_the_others() -> None:
     assert frame.dropped == 1
 
 
+def test_in_use_a_part_that_cannot_be_read_is_left_out_and_counted() -> None:
+    message = copy.deepcopy(fill_message())
+    message["contents"]["transfers"] = {"type": "SURPRISE"}
+    message["contents"]["tradingReward"] = {"tradingReward": {"nested": "1"}}
+
+    frame = read_frame(message)
+
+    assert [kind for kind, _ in typed_rows(frame)].count("fills")
+    assert frame.dropped == 2
+    with pytest.raises(Unreadable):
+        read_frame(message | {"contents": {"transfers": {"type": "SURPRISE"}}})
+
+
 def test_fills_are_one_type_whether_they_come_by_stream_or_by_request() -> None:
     by_stream = {
         row.id: row

@@ -11,6 +11,12 @@ from typing import Any
 
 import grpc
 import pytest
+from v4_proto.cosmos.auth.v1beta1.auth_pb2 import BaseAccount, ModuleAccount
+from v4_proto.cosmos.auth.v1beta1.query_pb2 import QueryParamsRequest
+from v4_proto.cosmos.vesting.v1beta1.vesting_pb2 import (
+    BaseVestingAccount,
+    PermanentLockedAccount,
+)
 
 from core.clock import SystemClock
 from core.dydx.node import NodePool, NodeUnreachable, Outcome, WrongChain
@@ -463,6 +469,28 @@ async def test_an_account_is_known_by_number_and_sequence(
     assert known is not None
     assert (known.address, known.number, known.sequence) == ("dydx1known", 0, 5)
     assert await pool.account("dydx1nobody") is None
+    assert pool.healthy == (nodes[0].address,)
+
+
+async def test_an_account_of_another_kind_is_known_by_its_number_too(
+    nodes: list[Node], pool_of: Pools
+) -> None:
+    base = BaseAccount(address="dydx1odd", account_number=41, sequence=2)
+    nodes[0].accounts = {
+        "module": ModuleAccount(base_account=base, name="gov"),
+        "locked": PermanentLockedAccount(
+            base_vesting_account=BaseVestingAccount(base_account=base)
+        ),
+        "strange": QueryParamsRequest(),
+    }
+    pool = await pool_of(nodes[0].address)
+
+    for kind in ("module", "locked"):
+        known = await pool.account(kind)
+        assert known is not None
+        assert (known.address, known.number, known.sequence) == ("dydx1odd", 41, 2)
+    with pytest.raises(NodeUnreachable, match="unknown kind"):
+        await pool.account("strange")
     assert pool.healthy == (nodes[0].address,)
 
 

@@ -507,7 +507,12 @@ async def test_a_server_that_only_accepts_is_given_up_after_a_while() -> None:
     port = listener.sockets[0].getsockname()[1]
     watcher = Watcher()
     stream = Stream(
-        paper_network(ws_port=port), FastClock(), SystemRandom(), watcher, open_timeout_s=0.2
+        paper_network(ws_port=port),
+        SystemClock(),
+        SystemRandom(),
+        watcher,
+        open_timeout_s=0.2,
+        waits_s=(0.01, 1000.0),
     )
     await stream.start()
     await until(lambda: len(watcher.of(Disconnected)) >= 2)
