@@ -129,6 +129,7 @@ async def started(
             )
         )
         await desk.open()
+        await lanes.expect_all()
         chat = ChatSide(settings, desk, bell, clock, random)
         readiness = DeskReadiness(ledger, lanes, venues, chat)
         gauges = Gauges(metrics, lanes, venues, chat, clock)

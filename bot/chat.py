@@ -81,10 +81,8 @@ class ChatSide:
 
     async def close(self) -> None:
         """Takes no more updates, lets those under way end, sends what is being sent."""
-        if self._intake is not None:
-            await self._intake.close()
-        if self._notifier is not None:
-            await self._notifier.close()
+        parts = (self._intake, self._notifier)
+        await asyncio.gather(*(part.close() for part in parts if part is not None))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

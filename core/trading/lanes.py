@@ -50,6 +50,7 @@ class Lanes:
         self._opening = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self.reconciled: dict[int, bool] = {}
+        self._networks: dict[int, NetworkName] = {}
 
     def get(self, account_id: int) -> Lane | None:
         seat = self._seats.get(account_id)
@@ -57,7 +58,7 @@ class Lanes:
 
     def networks_in_use(self) -> set[NetworkName]:
         """The networks with a connected account."""
-        return {seat.lane.account.network for seat in self._seats.values()}  # type: ignore[misc]
+        return set(self._networks.values())
 
     def watched_positions(self) -> set[int]:
         """The positions whose plan a lane watches now."""
@@ -65,10 +66,18 @@ class Lanes:
             p for seat in self._seats.values() if seat.ready for p in seat.lane.watched_positions()
         }
 
+    async def expect_all(self) -> None:
+        """Knows from here on which accounts are to be taken over; until then none is reconciled."""
+        for account in await accounts.active():
+            self._expect(account)
+
+    def _expect(self, account: Account) -> None:
+        self.reconciled.setdefault(account.id, False)
+        if account.network in self.venues:
+            self._networks[account.id] = account.network  # type: ignore[assignment]
+
     async def start_all(self) -> None:
         """Takes over every active account; `monitor` tries those again that cannot be read yet."""
-        for account in await accounts.active():
-            self.reconciled.setdefault(account.id, False)
         await self.monitor()
 
     async def open(self, account: Account) -> bool:
@@ -80,7 +89,7 @@ class Lanes:
         seat = self._seats.get(account.id)
         if seat is not None and seat.ready:
             return True
-        self.reconciled.setdefault(account.id, False)
+        self._expect(account)
         venue = self.venues.get(account.network)  # type: ignore[call-overload]
         credential = await accounts.credential(account.id)
         if venue is None or credential is None:
@@ -103,6 +112,7 @@ class Lanes:
     async def shut(self, account_id: int) -> None:
         """Stops an account's lane, as when its key is erased."""
         self.reconciled.pop(account_id, None)
+        self._networks.pop(account_id, None)
         seat = self._seats.pop(account_id, None)
         if seat is None:
             return

@@ -32,6 +32,7 @@ class ProcessHouse(House):
         self.settings = dict(SHORT_LIVED_ORDERS)
         self.bot: BotProcess | None = None
         self.bots: list[BotProcess] = []
+        self._paper_is_closed = False
         self.paper = PaperNetwork(
             PaperSettings(
                 grpc_port=free_port(),
@@ -48,6 +49,8 @@ class ProcessHouse(House):
     async def close(self) -> None:
         for bot in self.bots:
             await bot.kill()
+        if self._paper_is_closed:
+            await self.open_paper()
         await super().close()
 
     def environment(self) -> dict[str, str]:
@@ -116,8 +119,14 @@ class ProcessHouse(House):
         rows = [r for r in await self.fills() if (r["market"], r["side"]) == (ticker, side)]
         return sum((Decimal(row["size"]) for row in rows), Decimal(0))
 
+    async def close_paper(self) -> None:
+        """The network goes down; its state stays."""
+        await self.paper.close()
+        self._paper_is_closed = True
+
     async def open_paper(self) -> None:
         """It comes up again, on the same ports."""
+        self._paper_is_closed = False
         self.paper = PaperNetwork(self.paper.settings)
         await self.paper.start()
 

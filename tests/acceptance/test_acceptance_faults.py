@@ -116,7 +116,7 @@ async def test_a_paused_strategy_stores_and_refuses(desk: House) -> None:
     desk.user.say("/strategies")
     listed = await desk.sees("Strategies")
     desk.user.press(listed.id, "main")
-    shown = await desk.sees("Strategy main", "position at most")
+    shown = await desk.sees("Strategy main", "size 100")
     desk.user.press(shown.id, "Pause")
     await desk.sees("main · paused")
     answer = await desk.alert("buy", size="0.01")

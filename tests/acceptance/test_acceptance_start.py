@@ -81,7 +81,7 @@ async def test_alerts_wait_for_a_network_that_is_down_at_the_start(street: Proce
     """The fresh one is carried out when it comes up, the one that grew old is missed and told."""
     bot = await connected(street)
     await bot.kill()
-    await street.paper.close()
+    await street.close_paper()
     await street.start()
     old = json.loads(street.body("buy", ticker="ETH-USD", size="0.05"))
     old["time"] = (dt.datetime.now(dt.UTC) - dt.timedelta(seconds=58)).isoformat()
@@ -263,7 +263,7 @@ async def _has_pending_call(house: ProcessHouse) -> bool:
 
 
 async def test_a_bot_without_its_networks_still_starts_and_stops(street: ProcessHouse) -> None:
-    await street.paper.close()
+    await street.close_paper()
     street.settings["TELEGRAM_API_URL"] = NOWHERE
     street.settings["HTTP_PORT"] = str(free_port())
     bot = street.bot = street.launch()
