@@ -49,6 +49,7 @@ class ChatSide:
         self._close_bot: Callable[[], Any] | None = None
         self.on_problem: Callable[[str], None] = lambda problem: None
         self.on_outcome: Callable[[str, str], None] = lambda kind, outcome: None
+        self.on_slow_down: Callable[[], None] = lambda: None
 
     @property
     def enabled(self) -> bool:
@@ -109,7 +110,9 @@ class ChatSide:
         settings = self._settings
         token = settings.bot_token
         assert token is not None
-        bot = create_bot(token.get_secret_value(), self._clock, settings.telegram_api_url)
+        bot = create_bot(
+            token.get_secret_value(), self._clock, settings.telegram_api_url, self.on_slow_down
+        )
         self._close_bot = bot.session.close
         deletions = Deletions(conversations, self._clock)
         deps = ChatDeps(

@@ -43,7 +43,10 @@ class Gauges:
         self._venues = venues
         self._chat = chat
         self._clock = clock
+        self._gaps: dict[NetworkName, int] = {}
+        self._connections: dict[NetworkName, int] = {}
         chat.on_outcome = self._told
+        chat.on_slow_down = metrics.telegram_retry_after_total.inc
 
     def _told(self, kind: str, outcome: str) -> None:
         self._metrics.telegram_messages_total.labels(outcome).inc()
@@ -63,8 +66,17 @@ class Gauges:
         problem = self._chat.problem
         self._metrics.telegram_conflict.set(problem == "conflict")
         self._metrics.telegram_unauthorized.set(problem == "unauthorized")
+        self._count_streams()
         for name in self._lanes.networks_in_use():
             await self._lag(self._venues[name])
+
+    def _count_streams(self) -> None:
+        for name, venue in self._venues.items():
+            gaps, came_up = venue.stream.gaps, venue.connections
+            self._metrics.ws_gap_total.inc(gaps - self._gaps.get(name, 0))
+            again = max(0, came_up - 1) - max(0, self._connections.get(name, 0) - 1)
+            self._metrics.ws_reconnects_total.inc(again)
+            self._gaps[name], self._connections[name] = gaps, came_up
 
     async def _lag(self, venue: Venue) -> None:
         try:

@@ -7,6 +7,7 @@ counted like messages; 429 names the seconds to wait (core.telegram.org/bots/faq
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -85,8 +86,9 @@ class Pace(BaseRequestMiddleware):
     may be repeated without harm is tried once more after a network failure.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, on_slow_down: Callable[[], None] = lambda: None) -> None:
         self._clock = clock
+        self._on_slow_down = on_slow_down
         self._overall = Bucket(OVERALL_BURST, clock.monotonic())
         self._chats: OrderedDict[int, Bucket] = OrderedDict()
         self._frozen: dict[int, float] = {}
@@ -168,6 +170,7 @@ class Pace(BaseRequestMiddleware):
             self._all_frozen_until = max(self._all_frozen_until, until)
         if chat_id is not None:
             self._frozen[chat_id] = max(self._frozen.get(chat_id, 0.0), until)
+        self._on_slow_down()
         log.warning("Telegram asked to slow down", seconds=retry_after, chat=chat_id is not None)
 
 
@@ -176,7 +179,12 @@ def _chat_of(method: TelegramMethod[Any]) -> int | None:
     return chat_id if isinstance(chat_id, int) else None
 
 
-def create_bot(token: str, clock: Clock, api_url: str | None = None) -> Bot:
+def create_bot(
+    token: str,
+    clock: Clock,
+    api_url: str | None = None,
+    on_slow_down: Callable[[], None] = lambda: None,
+) -> Bot:
     """The bot with its own HTTP session; close it with `await bot.session.close()`.
 
     `api_url`: base URL of another Bot API server. Raises aiogram's TokenValidationError for what
@@ -184,7 +192,7 @@ def create_bot(token: str, clock: Clock, api_url: str | None = None) -> Bot:
     """
     api = TelegramAPIServer.from_base(api_url) if api_url else PRODUCTION
     session = AiohttpSession(api=api, timeout=REQUEST_TIMEOUT_S)
-    session.middleware(Pace(clock))
+    session.middleware(Pace(clock, on_slow_down))
     return Bot(
         token,
         session=session,

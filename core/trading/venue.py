@@ -12,7 +12,7 @@ from core.dydx.indexer import Indexer, IndexerError
 from core.dydx.markets import Market
 from core.dydx.network import Network
 from core.dydx.node import NodePool, NodeUnreachable
-from core.dydx.stream import BlockHeight, Stream, StreamEvent
+from core.dydx.stream import BlockHeight, Connected, Stream, StreamEvent
 from core.trading.decision import Refusal
 
 FRESH_S = 10.0
@@ -40,6 +40,7 @@ class Venue:
         self._clock = clock
         self._moved = asyncio.Event()
         self._rest_prices_at: float | None = None
+        self.connections = 0
 
     async def close(self) -> None:
         await self.stream.close()
@@ -47,7 +48,9 @@ class Venue:
         await self.node.close()
 
     def note(self, event: StreamEvent) -> None:
-        """Wakes those who wait for a height."""
+        """Wakes those who wait for a height; counts how often the stream came up."""
+        if isinstance(event, Connected):
+            self.connections += 1
         if isinstance(event, BlockHeight):
             self._moved.set()
             self._moved = asyncio.Event()

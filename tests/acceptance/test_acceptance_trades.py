@@ -62,7 +62,7 @@ async def test_alerts_of_one_market_act_in_their_order(desk: House) -> None:
     """A buy and a close right behind it never race: the close finds the position."""
     await desk.alert("buy", size="0.01")
     await desk.alert("close")
-    await desk.sees("closed: closed by an alert", reply=True)
+    await desk.sees("closed: by an alert", reply=True)
     await desk.position_is("BTC-USD", "0")
     sides = [row["side"] for row in reversed(await desk.fills())]
     assert sides == sorted(sides)
@@ -73,7 +73,7 @@ async def test_a_sell_against_a_long_reduces_at_most_to_flat(desk: House) -> Non
     await desk.position_is("BTC-USD", "0.01")
     await desk.alert("sell", size="0.5")
     await desk.position_is("BTC-USD", "0")
-    await desk.sees("closed: closed by an alert", reply=True)
+    await desk.sees("closed: by an alert", reply=True)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ async def test_a_fill_made_by_hand_is_told_and_booked(desk: House) -> None:
     await desk.alert("buy", size="0.01")
     await desk.sees("watched by the bot")
     await trade_by_hand(desk, "BTC-USD", "SELL", Decimal("0.01"))
-    await desk.sees("closed: closed by hand", reply=True)
+    await desk.sees("closed: by hand", reply=True)
     await desk.position_is("BTC-USD", "0")
 
 

@@ -41,12 +41,12 @@ async def test_a_signal_has_one_card_that_is_edited_and_a_reply_when_it_ends(
     signal_id = position.signal_id
     assert signal_id is not None
     filled = world.desk.signal_rows[signal_id]
-    world.desk.signal_rows[signal_id] = replace(filled, state="running", orders=())
+    world.desk.signal_rows[signal_id] = replace(filled, state="stored", orders=())
     world.desk.position_rows.clear()
     await world.notify()
     shown = await world.latest(ann)
     assert "BTC-USD  BUY  · trend-1" in shown.text
-    assert "✅ received   09:41:03 UTC" in shown.text
+    assert "✅ received  09:41:03 UTC" in shown.text
     assert "⏳ waiting for its turn" in shown.text
     order = filled.orders[0]
     sending = replace(order, state="broadcasting", accepted_at=None, filled_size=Decimal(0))
@@ -55,18 +55,18 @@ async def test_a_signal_has_one_card_that_is_edited_and_a_reply_when_it_ends(
         (replace(sending, state="unknown"), "❔ no answer from the node"),
         (replace(order, state="accepted", filled_size=Decimal(0)), "⏳ waiting for the fill"),
     ):
-        world.desk.signal_rows[signal_id] = replace(filled, state="running", orders=(step,))
+        world.desk.signal_rows[signal_id] = replace(filled, state="stored", orders=(step,))
         world.outbox.put(me.id, SignalChanged(signal_id), world.clock.now(), signal_id)
         await world.notify()
         assert words in ann.message(shown.id).text
-    assert "✅ accepted   +12 ms · tx 4F2A…9C1E" in ann.message(shown.id).text
+    assert "✅ accepted  +12 ms · tx 4F2A…9C1E" in ann.message(shown.id).text
     world.desk.signal_rows[signal_id] = filled
     world.desk.position_rows[position.id] = position
     world.outbox.put(me.id, SignalChanged(signal_id), world.clock.now(), signal_id)
     await world.notify()
     card = ann.message(shown.id)
     assert "BTC-USD  LONG" in card.text
-    assert "✅ filled     0.0150 at 64,212 · +1.1 s · slippage +0.02 %" in card.text
+    assert "✅ filled  0.0150 at 64,212\n+1.1 s · slippage +0.02 %" in card.text
     assert "👁 watched by the bot, not on chain" in card.text
     assert "stop 62,928 (−2.0 %)" in card.text
     assert [label for label in card.labels() if "½" in label] == ["½ Close 0.0075 BTC"]

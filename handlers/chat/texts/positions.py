@@ -40,9 +40,9 @@ MAX_LISTED: Final = 20
 REASONS: Final = {
     "take_profit": "take profit",
     "stop_loss": "stop loss",
-    "button": "closed by your button",
-    "signal": "closed by an alert",
-    "by_hand": "closed by hand, outside the bot",
+    "button": "by your button",
+    "signal": "by an alert",
+    "by_hand": "by hand, outside the bot",
     "liquidated": "liquidated",
     "deleveraged": "deleveraged by the chain",
 }
@@ -50,7 +50,7 @@ REASONS: Final = {
 
 def reason_words(reason: str | None) -> str:
     """Why a position was closed."""
-    return REASONS.get(reason or "", "closed")
+    return REASONS.get(reason or "", "reason not known")
 
 
 def title(position: PositionView) -> Text:
@@ -183,8 +183,8 @@ def position_keyboard(
     close = button("Close…", _act(position, "close", nonce, card), "danger")
     half = half_button(position, nonce, card=card)
     adjust = button("Adjust TP/SL", _act(position, "adjust", nonce, card))
-    again = button("↻", _act(position, "show", nonce, card))
-    return keyboard([adjust, again], [half, close])
+    again = button("↻ Refresh", _act(position, "show", nonce, card))
+    return keyboard([adjust, again], [half], [close])
 
 
 def half_button(position: PositionView, nonce: int, *, card: bool) -> InlineKeyboardButton | None:
@@ -203,7 +203,7 @@ def confirm_close_keyboard(
 ) -> InlineKeyboardMarkup | None:
     """What closing the whole would do, to be confirmed."""
     pnl = position.unrealized_pnl
-    effect = "" if pnl is None else f" (≈ {numbers.signed_usdc(pnl)})"
+    effect = "" if pnl is None else f" (≈ {numbers.signed(pnl)})"
     return keyboard(
         [
             button(
@@ -268,7 +268,7 @@ def ask_level(position: PositionView, *, stop: bool) -> Screen:
             f"{word} now: {shown or 'none'}",
             "",
             f"Send the new {word} as a price, or in percent of the entry like "
-            f"{'2%' if stop else '3%'}. none removes it.",
+            f"{'2%' if stop else '3%'}. Write none for no {word}.",
             CANCEL_LINE,
         ),
         keyboard(

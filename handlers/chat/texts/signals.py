@@ -40,7 +40,7 @@ def card(signal: SignalView, nonce: int) -> Screen:
             "  · ",
             theirs(signal.strategy_name, 32),
         ),
-        Text(f"{PROVED} received   ", numbers.clock_time(signal.received_at)),
+        Text(f"{PROVED} received  ", numbers.clock_time(signal.received_at)),
     ]
     for order in signal.orders[:MAX_ORDERS]:
         parts += order_lines(order, position, signal.received_at)
@@ -88,7 +88,7 @@ def order_lines(
     steps: list[Text | str | None] = []
     if order.accepted_at is not None:
         took = numbers.latency(order.accepted_at - received_at)
-        steps.append(Text(f"{PROVED} accepted   {took} · tx ", short_hash(order.tx_hash)))
+        steps.append(Text(f"{PROVED} accepted  {took} · tx ", short_hash(order.tx_hash)))
     if order.state in ("created", "broadcasting"):
         steps.append(f"{WAITING} sending")
     elif order.state == "unknown":
@@ -103,23 +103,23 @@ def order_lines(
         whole = order.filled_size == order.size
         amount = numbers.size(order.filled_size, step)
         steps.append(
-            f"{PROVED} filled     {amount}"
+            f"{PROVED} filled  {amount}"
             + ("" if whole else f" of {numbers.size(order.size, step)}")
             + f" at {numbers.price(order.average_price, tick)}"
-            + _fill_facts(order, received_at)
         )
+        steps.append(_fill_facts(order, received_at))
         if not whole and order.state == "partially_filled":
             steps.append(f"{WAITING} waiting for the rest")
     return steps
 
 
-def _fill_facts(order: OrderView, received_at: dt.datetime) -> str:
-    facts = ""
+def _fill_facts(order: OrderView, received_at: dt.datetime) -> str | None:
+    facts = []
     if order.resolved_at is not None:
-        facts += f" · {numbers.latency(order.resolved_at - received_at)}"
+        facts.append(numbers.latency(order.resolved_at - received_at))
     if order.slippage_percent is not None:
-        facts += f" · slippage {numbers.percent(order.slippage_percent, 2)}"
-    return facts
+        facts.append(f"slippage {numbers.percent(order.slippage_percent, 2)}")
+    return " · ".join(facts) or None
 
 
 def _code(order: OrderView) -> str:
@@ -137,7 +137,7 @@ def short_hash(tx_hash: str) -> Text:
 def _position_lines(position: PositionView) -> list[Text | str | None]:
     if position.state == "open":
         reduced = position.size != position.max_size
-        now = [f"{PROVED} open now   {amount_of(position)}"] if reduced else []
+        now = [f"{PROVED} open now  {amount_of(position)}"] if reduced else []
         return [*now, *plan_lines(position)]
     net = position.realized_pnl - position.fees
     return [

@@ -31,7 +31,7 @@ def status_screen(status: StatusView, now: dt.datetime) -> Screen:
         "",
     ]
     for account in status.accounts[:MAX_LISTED]:
-        parts += [account_line(account), funds(account)]
+        parts += [account_line(account), None if account.equity is None else funds(account)]
     parts += [
         f"open positions {status.open_positions} · alerts waiting {status.waiting_signals}",
         f"{UNKNOWN} orders being proved: {status.unknown_orders}"

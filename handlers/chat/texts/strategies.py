@@ -129,8 +129,8 @@ def values(strategy: StrategyView) -> list[str]:
         f"stop {_percent_or_none(strategy.stop_loss_percent, numbers.MINUS)}",
         f"largest position {_usd_or_none(strategy.max_position_usd)}",
         f"symbols {shown}",
-        f"slippage at most {bps(strategy.slippage_bps)} · alerts at most "
-        f"{strategy.max_alert_age_s} s old",
+        f"slippage at most {bps(strategy.slippage_bps)}",
+        f"alerts at most {strategy.max_alert_age_s} s old",
     ]
 
 

@@ -52,7 +52,7 @@ async def test_closing_says_what_it_does_and_acts_once(world: ChatWorld) -> None
     position, shown = await holding(world, ann)
     asked = await world.tap(ann, shown, "Close…")
     assert asked is not None
-    button = asked.button("Close 0.0150 BTC at market (≈ +12.30 USDC)")
+    button = asked.button("Close 0.0150 BTC at market (≈ +12.30)")
     assert button.style == "danger"
     assert not world.desk.closes
     first = ann.press(asked.id, data=button.data)
@@ -144,7 +144,7 @@ async def test_half_is_not_offered_where_it_is_below_a_step(world: ChatWorld) ->
     ann = world.user(1)
     position, shown = await holding(world, ann)
     world.desk.change_position(position.id, size=Decimal("0.0001"))
-    again = await world.tap(ann, shown, "↻")
+    again = await world.tap(ann, shown, "↻ Refresh")
     assert again is not None
     assert not [label for label in again.labels() if "½" in label]
 
