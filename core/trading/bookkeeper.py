@@ -31,6 +31,9 @@ _FORCED = {
 }
 
 
+PROMPT = dt.timedelta(seconds=10)
+
+
 @dataclass
 class Batch:
     """What one transaction of fills touched."""
@@ -68,7 +71,7 @@ class Bookkeeper:
             fresh = [
                 fill
                 for fill in fills
-                if UUID(fill.id) not in known and fill.created_at >= self._account.created_at
+                if UUID(fill.id) not in known and await self._concerns_us(fill)
             ]
             for fill in fresh:
                 await self._book_one(fill, batch)
@@ -78,6 +81,16 @@ class Bookkeeper:
         if fresh:
             failpoints.hit("fills_booked")
         return batch
+
+    async def _concerns_us(self, fill: IndexerFill) -> bool:
+        """Whether a fill came after the account was connected, or is of an order of ours.
+
+        A block's time lies up to a block before its commit, and our clock may be ahead of the
+        chain's: the time alone would drop the fill of an order that was sent at once.
+        """
+        if fill.created_at >= self._account.created_at:
+            return True
+        return bool(fill.order_id) and await orders.by_uuid(UUID(fill.order_id)) is not None
 
     async def _tell(self, event: Event, key: str, signal_id: UUID | None) -> None:
         await outbox.put(
@@ -160,13 +173,14 @@ class Bookkeeper:
         if after == order.state or order.state in states.TERMINAL:
             return
         states.check_transition(order.state, after)
-        done: dict[str, dt.datetime] = {"resolved_at": fill.created_at} if after == "filled" else {}
+        now = self._parts.clock.now()
+        done = {"resolved_at": _filled_at(fill, order, now)} if after == "filled" else {}
         await orders.append_transition(
             order,
             after,
             f"fill {fill.id} at height {fill.created_at_height}",
             self._parts.ledger.epoch,
-            self._parts.clock.now(),
+            now,
             **done,
         )
 
@@ -251,6 +265,16 @@ class Bookkeeper:
         )
         if take_profit is not None or stop_loss is not None:
             await positions.set_plan(position.id, take_profit, stop_loss, "bot")
+
+
+def _filled_at(fill: IndexerFill, order: Order, now: dt.datetime) -> dt.datetime:
+    """When an order was filled, by our clock: when we learned it, unless we learned it late.
+
+    A block's time lies about a block before its commit and so often before the order was sent.
+    """
+    if now - fill.created_at <= PROMPT:
+        return now
+    return max(fill.created_at, order.broadcast_at or fill.created_at)
 
 
 def _close_reason(fill: IndexerFill, order: Order | None, intent: Intent | None) -> str:

@@ -8,6 +8,7 @@ the position, so the worst they can do is nothing.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 from collections.abc import Coroutine, Sequence
 from decimal import Decimal
@@ -41,6 +42,7 @@ from core.trading.watch import PlanWatch
 log = structlog.get_logger(__name__)
 
 RETRY_PAUSE_S = 2.0
+LET_GO_WITHIN_S = 4.0
 TOLD_ATTEMPTS = frozenset({1, 5, 20, 100})
 
 
@@ -59,6 +61,8 @@ class Lane:
         self._answers: dict[int, asyncio.Future[Order | None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._touched: set[int] | None = None
+        self._placing: set[asyncio.Event] = set()
+        self._closing = False
 
     # life
 
@@ -107,7 +111,14 @@ class Lane:
                 await self._transition(fresh, "accepted", evidence, code=0, accepted_at=now)
 
     async def close(self) -> None:
-        """Stops working; whatever is open goes on after the next start."""
+        """Stops working; whatever is open goes on after the next start. An order that is on its way
+        is answered first: cut off, it may never have left and would have to be proved dead.
+        """
+        self._closing = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LET_GO_WITHIN_S):
+                while self._placing:
+                    await next(iter(self._placing)).wait()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -196,6 +207,8 @@ class Lane:
             made = await orders.of_intent(intent.id)
             working = self._working.get(made[-1].order_uuid) if made else None
             if not made:
+                if self._closing:
+                    return
                 working = await self._place(intent)
             if working is not None:
                 if working.order.state != "refused":
@@ -226,6 +239,15 @@ class Lane:
 
     async def _place(self, intent: Intent) -> Working:
         """Decides, stores the signed order, sends it once, records the answer."""
+        placed = asyncio.Event()
+        self._placing.add(placed)
+        try:
+            return await self._put_order(intent)
+        finally:
+            self._placing.discard(placed)
+            placed.set()
+
+    async def _put_order(self, intent: Intent) -> Working:
         market, height = await self._executor.look(intent)
         async with self._lock:
             order = await self._executor.prepare(intent, market, height)

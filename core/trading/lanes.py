@@ -74,7 +74,7 @@ class Lanes:
     def _expect(self, account: Account) -> None:
         self.reconciled.setdefault(account.id, False)
         if account.network in self.venues:
-            self._networks[account.id] = account.network  # type: ignore[assignment]
+            self._networks[account.id] = account.network
 
     async def start_all(self) -> None:
         """Takes over every active account; `monitor` tries those again that cannot be read yet."""

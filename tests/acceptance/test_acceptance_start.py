@@ -96,7 +96,7 @@ async def test_alerts_wait_for_a_network_that_is_down_at_the_start(street: Proce
     await street.open_paper()
     await street.position_is(TICKER, SIZE, within_s=60)
     await street.sees(TICKER, "watched by the bot")
-    await street.sees("ETH-USD", "missed", reply=True)
+    await street.sees("ETH-USD", "Missed", reply=True)
     assert await street.chain_size("ETH-USD") == 0
     await street.ready()
 

@@ -17,21 +17,17 @@ function offered(message) {
   return [...pieces, message.text];
 }
 
+// The newest message of the bot that shows a secret, with the address in the same message.
 export function findTemplate(messages) {
-  let url = null;
-  let body = null;
   for (const message of [...messages].reverse()) {
     if (message.sender !== "bot") continue;
-    for (const piece of offered(message)) {
-      const trimmed = piece.trim();
-      url ??= trimmed.match(HOOK)?.[0] ?? null;
-      if (body === null && trimmed.startsWith("{") && trimmed.endsWith("}") && /"secret"/.test(trimmed)) {
-        body = trimmed;
-      }
-    }
-    if (url && body) break;
+    const pieces = offered(message).map((piece) => piece.trim());
+    const body = pieces.find((piece) => piece.startsWith("{") && piece.endsWith("}") && /"secret"/.test(piece));
+    if (!body) continue;
+    const url = pieces.map((piece) => piece.match(HOOK)?.[0]).find(Boolean) ?? null;
+    return { at: Date.parse(message.time), url, body };
   }
-  return { url, body };
+  return null;
 }
 
 function orderOf(action) {
@@ -68,25 +64,30 @@ export function fillPlaceholders(template, { ticker, price, action, orderId, now
 }
 
 export class Composer {
-  constructor(market) {
+  constructor(market, onTaken) {
     this.market = market;
+    this.onTaken = onTaken;
     this.action = "buy";
-    this.count = 1;
     this.lastBody = null;
-    this.offeredBefore = "";
+    this.forget();
     this.restore();
     this.wire();
   }
 
+  // Somebody else holds the phone: his newest template is the one to take.
+  forget() {
+    this.taken = { at: 0, body: "" };
+  }
+
   // A new template replaces what is written; the one already taken does not, even if edited since.
+  // When the newest is deleted, an older one does not come back: its secret may be dead.
   take(messages) {
-    const { url, body } = findTemplate(messages);
-    const offer = JSON.stringify([url, body]);
-    if ((!url && !body) || offer === this.offeredBefore) return;
-    const before = JSON.parse(this.offeredBefore || "[null,null]");
-    this.offeredBefore = offer;
-    if (url && url !== before[0]) byId("alert-url").value = url;
-    if (body && body !== before[1]) byId("alert-body").value = body;
+    const found = findTemplate(messages);
+    if (!found || found.at < this.taken.at || found.body === this.taken.body) return;
+    this.taken = { at: found.at, body: found.body };
+    if (found.url) byId("alert-url").value = found.url;
+    byId("alert-body").value = found.body;
+    this.onTaken();
     byId("alert-hint").hidden = Boolean(byId("alert-url").value && byId("alert-body").value);
     this.keep();
     this.preview();
@@ -97,7 +98,7 @@ export class Composer {
       const kept = JSON.parse(sessionStorage.getItem(KEPT) || "{}");
       byId("alert-url").value = kept.url || "";
       byId("alert-body").value = kept.body || "";
-      this.offeredBefore = kept.offered || "";
+      this.taken = kept.taken ?? this.taken;
     } catch {
       sessionStorage.removeItem(KEPT);
     }
@@ -108,7 +109,7 @@ export class Composer {
     const kept = {
       url: byId("alert-url").value,
       body: byId("alert-body").value,
-      offered: this.offeredBefore,
+      taken: this.taken,
     };
     sessionStorage.setItem(KEPT, JSON.stringify(kept));
   }
@@ -158,12 +159,15 @@ export class Composer {
       return;
     }
     this.lastBody = body;
+    this.preview();
     byId("alert-send").disabled = true;
     const before = performance.now();
     try {
       const answer = await post("/sim/world/alert", { url, body });
       const took = Math.round(performance.now() - before);
-      this.answer(answer.status, pretty(answer.body), answer.status < 300, `${took} ms`);
+      const isGood = answer.status < 300;
+      const outcome = statusOf(answer.body) ?? (isGood ? "answered" : "not taken");
+      this.answer(answer.status, pretty(answer.body), isGood, `${outcome} · ${took} ms`);
     } catch (problem) {
       this.answer("–", problem.message, false);
     }
@@ -175,9 +179,18 @@ export class Composer {
     const box = byId("alert-answer");
     box.hidden = false;
     box.classList.toggle("no", !isGood);
-    const head = make("div", "answer-head", make("b", "", String(status)), make("span", "", isGood ? "answered" : "not taken"), make("span", "", note));
+    const head = make("div", "answer-head", make("b", "", String(status)), make("span", "", note));
     box.replaceChildren(head, make("pre", "", text || "(empty)"));
     box.scrollIntoView({ block: "nearest", behavior: "smooth" });
+  }
+}
+
+function statusOf(text) {
+  try {
+    const answer = JSON.parse(text);
+    return answer.status ?? answer.error ?? null;
+  } catch {
+    return null;
   }
 }
 

@@ -106,7 +106,7 @@ export class FaultPanel {
       toggle("Slow", "Answers come two seconds late.", delay > 0, (on) => this.set({ action: "delay", seconds: on ? 2 : 0 })),
       toggle("Rate limits", "One message a second, thirty in all.", faults.limits, (on) => this.set({ action: "limits", on })),
       toggle("Token revoked", "Every call is unauthorized.", faults.token_revoked, (on) => this.set({ action: "revoke_token", on })),
-      once("Flood", "The next call is answered 429, wait 5 s.", "Once", () => this.set({ action: "flood", retry_after: 5 }, "The next call is answered 429.")),
+      once("Flood", "The next call is answered 429, wait 5 s.", "Once", () => this.set({ action: "flood", retry_after: 5 }, "The next call is answered 429.")),
       once("Lost answer", "The next call is carried out, its answer is lost.", "Once", () => this.set({ action: "drop", processed: true }, "The next answer is lost.")),
       once("Twice", "The next update is delivered twice.", "Once", () => this.set({ action: "duplicate" }, "The next update comes twice.")),
       once("Poison", "An update that typed clients cannot decode.", "Send", () => this.set({ action: "poison", user: this.userId }, "Sent.")),

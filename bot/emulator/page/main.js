@@ -25,7 +25,7 @@ class Page {
   constructor(userId) {
     this.userId = userId;
     this.market = new Market(() => this.composer?.preview());
-    this.composer = new Composer(() => this.market.current());
+    this.composer = new Composer(() => this.market.current(), () => byId("open-world").classList.add("ready"));
     this.faults = new FaultPanel(userId);
     this.wire();
     this.hold(userId);
@@ -35,7 +35,10 @@ class Page {
   }
 
   hold(userId) {
-    this.chat?.stop();
+    if (this.chat) {
+      this.chat.stop();
+      this.composer.forget();
+    }
     this.userId = this.faults.userId = userId;
     sessionStorage.setItem("perpgram-user", String(userId));
     this.chat = new Chat(userId, (screen) => this.seen(screen));
@@ -94,7 +97,9 @@ class Page {
     byId("world").classList.toggle("open", open);
     byId("veil").classList.toggle("open", open);
     byId("open-world").setAttribute("aria-expanded", String(open));
-    if (open) this.faults.refresh();
+    if (!open) return;
+    byId("open-world").classList.remove("ready");
+    this.faults.refresh();
   }
 
   turnTo(tab) {

@@ -77,6 +77,7 @@ export class Market {
     const price = Number(this.current().price);
     if (!Number.isFinite(price) || price <= 0) return;
     this.base ??= price;
+    byId("exact").placeholder = this.current().price;
     byId("price").textContent = price.toLocaleString("en", {
       minimumFractionDigits: Math.min(this.decimals(), 8),
       maximumFractionDigits: Math.min(this.decimals(), 8),
@@ -100,6 +101,7 @@ export class Market {
       await post("/sim/world/price", { ticker: this.ticker, price });
       note.className = "note";
       note.textContent = `${this.ticker} was set to ${price}.`;
+      byId("exact").value = "";
     } catch (problem) {
       note.className = "note bad";
       note.textContent = problem.message;
