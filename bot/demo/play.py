@@ -36,6 +36,7 @@ async def demo(host: str, port: int) -> int:
             print(f"\nOpen {world.emulator.base_url}/ and write /start.\n", flush=True)
             print("Ctrl-C ends the demo; nothing of it is kept.", flush=True)
             await _watch(world, stopped)
+            print("\nStopping …", flush=True)
         except (WorldFault, OSError) as fault:
             if not stopped.is_set():
                 raise StartRefused(_explained(fault, host, port)) from None

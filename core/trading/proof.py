@@ -8,6 +8,7 @@ more. A removal on the stream is a hint and settles nothing. Source: docs/protoc
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -20,6 +21,7 @@ from core.trading import states
 from core.trading.parts import Parts
 
 RETRY_S = 1.0
+LOOK_S = 2.0
 
 
 @dataclass
@@ -38,15 +40,26 @@ async def prove(
     parts: Parts,
     book: Callable[[Sequence[IndexerFill]], Awaitable[None]],
 ) -> tuple[str, str] | None:
-    """Waits for the end of an order: its state and the evidence, or None when fills settled it."""
+    """Waits for the end of an order: its state and the evidence, or None when fills settled it.
+
+    While the stream brings no news the fills are asked for, so that a position is watched soon.
+    """
     limit = working.order.good_til_block
-    if not await parts.venue.wait_past(limit, stop=working.settled):
-        return None
+
+    async def look() -> Sequence[IndexerFill]:
+        return await parts.venue.indexer.all_fills_since(
+            account.address, account.subaccount_number, max(0, limit - 2 * SHORT_BLOCK_WINDOW)
+        )
+
+    while not await parts.venue.wait_past(limit, stop=working.settled, within_s=LOOK_S):
+        if working.settled.is_set():
+            return None
+        if parts.venue.news_missing:
+            with contextlib.suppress(IndexerError):
+                await book(await look())
     while True:
         try:
-            fills = await parts.venue.indexer.all_fills_since(
-                account.address, account.subaccount_number, max(0, limit - 2 * SHORT_BLOCK_WINDOW)
-            )
+            fills = await look()
             break
         except IndexerError:
             await parts.clock.sleep(RETRY_S)

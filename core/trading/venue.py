@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -16,6 +17,7 @@ from core.dydx.stream import BlockHeight, Connected, Stream, StreamEvent
 from core.trading.decision import Refusal
 
 FRESH_S = 10.0
+HEAD_S = 4.0
 POLL_S = 1.0
 
 
@@ -40,6 +42,7 @@ class Venue:
         self._clock = clock
         self._moved = asyncio.Event()
         self._rest_prices_at: float | None = None
+        self._block_time: dt.datetime | None = None
         self.connections = 0
 
     async def close(self) -> None:
@@ -52,16 +55,20 @@ class Venue:
         if isinstance(event, Connected):
             self.connections += 1
         if isinstance(event, BlockHeight):
+            self._block_time = event.time
             self._moved.set()
             self._moved = asyncio.Event()
 
     @property
     def prices_fresh(self) -> bool:
-        """Prices are current while the stream delivers blocks, or shortly after a REST refresh."""
-        if self.stream.fresh(FRESH_S) and self.stream.markets.loaded:
-            return True
-        at = self._rest_prices_at
-        return at is not None and self._clock.monotonic() - at < FRESH_S
+        """Prices are current shortly after a block told by the stream or a REST refresh, whether
+        the stream is still connected or not.
+        """
+        if not self.stream.markets.loaded:
+            return False
+        now = self._clock.monotonic()
+        sources = (self.stream.height_received, self._rest_prices_at)
+        return any(at is not None and now - at <= FRESH_S for at in sources)
 
     async def market(self, ticker: str) -> Market | None:
         """The market with its current oracle price; None when dYdX has no such market.
@@ -89,19 +96,41 @@ class Venue:
         self._rest_prices_at = self._clock.monotonic()
 
     async def height(self) -> int:
-        """A recent block height: the stream's while it is fresh, else the node's.
+        """The chain's height: the stream's while it is at the head, else the node's.
 
         Raises NodeUnreachable.
         """
-        if self.stream.fresh(FRESH_S) and self.stream.height is not None:
+        if self._at_head() and self.stream.height is not None:
             return self.stream.height
         return (await self.node.latest_block()).height
 
-    async def wait_past(self, height: int, *, stop: asyncio.Event) -> bool:
-        """Waits until node and indexer both passed `height`; False as soon as `stop` is set."""
+    def _at_head(self) -> bool:
+        """Whether the stream told of a block just now, and of one that was made just now.
+
+        An indexer behind the chain tells old heights punctually; an order signed for one of them
+        comes too late. Block times are about two blocks old when they come, so a clock that is
+        wrong by seconds costs a question to the node and nothing else.
+        """
+        if self._block_time is None or not self.stream.fresh(HEAD_S):
+            return False
+        age_s = (self._clock.now() - self._block_time).total_seconds()
+        return abs(age_s) <= HEAD_S
+
+    @property
+    def news_missing(self) -> bool:
+        """Whether fills may have happened that the stream did not tell of."""
+        return not self.stream.fresh(HEAD_S)
+
+    async def wait_past(self, height: int, *, stop: asyncio.Event, within_s: float) -> bool:
+        """Waits until node and indexer both passed `height`; False as soon as `stop` is set, or
+        after `within_s` seconds.
+        """
+        until = self._clock.monotonic() + within_s
         while not stop.is_set():
             if await self._both_past(height):
                 return True
+            if self._clock.monotonic() >= until:
+                return False
             moved = self._moved
             await first_of(self._clock, POLL_S, moved.wait, stop.wait)
         return False

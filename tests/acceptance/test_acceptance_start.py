@@ -192,6 +192,7 @@ async def _telegram_is(house: ProcessHouse, problem: str) -> bool:
 
 
 async def test_sigterm_answers_the_alert_in_flight_and_ends_well(street: ProcessHouse) -> None:
+    street.settings["GOOD_TIL_BLOCKS"] = "20"
     bot = await connected(street)
     await street.control("faults", rtt_ms=1500)
     in_flight = asyncio.create_task(street.alert("buy", ticker=TICKER, size=SIZE))

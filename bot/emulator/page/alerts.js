@@ -25,7 +25,7 @@ export function findTemplate(messages) {
     const body = pieces.find((piece) => piece.startsWith("{") && piece.endsWith("}") && /"secret"/.test(piece));
     if (!body) continue;
     const url = pieces.map((piece) => piece.match(HOOK)?.[0]).find(Boolean) ?? null;
-    return { at: Date.parse(message.time), url, body };
+    return { at: Date.parse(message.time), id: message.id, url, body };
   }
   return null;
 }
@@ -76,19 +76,20 @@ export class Composer {
 
   // Somebody else holds the phone: his newest template is the one to take.
   forget() {
-    this.taken = { at: 0, body: "" };
+    this.taken = { at: 0, id: 0, body: "" };
   }
 
   // A new template replaces what is written; the one already taken does not, even if edited since.
   // When the newest is deleted, an older one does not come back: its secret may be dead.
   take(messages) {
     const found = findTemplate(messages);
-    if (!found || found.at < this.taken.at || found.body === this.taken.body) return;
-    this.taken = { at: found.at, body: found.body };
+    if (!found || found.body === this.taken.body) return;
+    const { at, id } = this.taken;
+    if (found.at < at || (found.at === at && found.id < id)) return;
+    this.taken = { at: found.at, id: found.id, body: found.body };
     if (found.url) byId("alert-url").value = found.url;
     byId("alert-body").value = found.body;
     this.onTaken();
-    byId("alert-hint").hidden = Boolean(byId("alert-url").value && byId("alert-body").value);
     this.keep();
     this.preview();
   }
@@ -102,7 +103,6 @@ export class Composer {
     } catch {
       sessionStorage.removeItem(KEPT);
     }
-    byId("alert-hint").hidden = Boolean(byId("alert-url").value && byId("alert-body").value);
   }
 
   keep() {
@@ -126,6 +126,7 @@ export class Composer {
   }
 
   preview() {
+    byId("alert-hint").hidden = Boolean(byId("alert-url").value && byId("alert-body").value);
     byId("alert-preview").textContent = this.filled() || "–";
     byId("alert-send").textContent = `Send ${this.action.toUpperCase()} ${this.market().ticker}`;
   }

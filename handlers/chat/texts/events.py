@@ -135,11 +135,10 @@ def order_unfilled(order: OrderView, network: str | None) -> Screen:
     sign = f"{PAPER} " if network == "paper" else ""
     head = Text(f"{LOOK} {sign}", Bold(market(order.ticker), f" {order.side}"))
     if order.filled_size == 0:
-        body = "Nothing was traded: within its worst price of {} there was nothing to trade with."
         return Screen(
             lines(
                 Text(head, ": not filled"),
-                body.format(numbers.plain(order.limit_price)),
+                _why_unfilled(order),
                 "The position and its plan are as before." if order.reduce_only else None,
             ),
             keyboard([button("Positions", MenuButton(what="positions"))]),
@@ -151,6 +150,19 @@ def order_unfilled(order: OrderView, network: str | None) -> Screen:
             "rest is canceled and nothing more of it can trade.",
         ),
         keyboard([button("Positions", MenuButton(what="positions"))]),
+    )
+
+
+def _why_unfilled(order: OrderView) -> str:
+    """What is known of an order that ended without a fill: its end is proved, its cause is not."""
+    if order.state == "expired":
+        return (
+            "Nothing was traded: no node confirmed the order, the chain is past its last block "
+            "and shows no fill. It cannot trade any more."
+        )
+    return (
+        "Nothing was traded: the book had nothing within its worst price of "
+        f"{numbers.plain(order.limit_price)}, or the free collateral was too small."
     )
 
 

@@ -125,8 +125,9 @@ def position_list(
     for account in accounts[:MAX_LISTED]:
         if account.equity is not None:
             free = account.free_collateral
-            shown = "" if free is None else f" · free {numbers.amount(free)}"
-            parts.append(f"{account.network}: equity {numbers.amount(account.equity)}{shown} USDC")
+            parts.append(f"{account.network}: equity {numbers.usdc(account.equity)}")
+            if free is not None:
+                parts.append(f"free {numbers.usdc(free)}")
     openers = [
         button(
             base_asset(position.ticker) + ("" if position.network != "paper" else f" {PAPER}"),

@@ -94,7 +94,9 @@ def order_lines(
     elif order.state == "unknown":
         steps.append(f"{UNKNOWN} no answer from the node; checking the chain, not sending again")
     elif order.state == "refused":
-        steps.append(Text(f"{REFUSED} refused by the node", _code(order)))
+        sent = order.codespace != "unsent"
+        words = "refused by the node" if sent else "not sent: no node was reached"
+        steps.append(Text(f"{REFUSED} {words}", _code(order)))
     elif order.state == "accepted":
         steps.append(f"{WAITING} waiting for the fill")
     elif order.filled_size == 0 and order.state in ("canceled", "expired"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -143,6 +144,30 @@ async def test_the_composer_takes_what_the_bot_hands_out(phone: Phone) -> None:
     await page.locator("#alert-send").click()
     await expect(page.locator("#alert-answer")).to_contain_text("started without a bot")
     await expect(page.locator("#world-problem")).to_contain_text("without a paper network")
+
+
+async def test_the_secret_of_a_deleted_message_is_not_replaced_by_an_older_one(
+    phone: Phone,
+) -> None:
+    alice, page = phone.alice, phone.page
+    alice.start()
+    sent = []
+    for secret in ("old", "new"):
+        text = f"{URL}\n" + TEMPLATE.replace('"s"', f'"{secret}"')
+        sent.append(
+            await phone.stage.bot.do(
+                "sendMessage",
+                chat_id=alice.id,
+                text=text,
+                entities=[
+                    {"type": "pre", "offset": len(URL) + 1, "length": len(text) - len(URL) - 1}
+                ],
+            )
+        )
+        await expect(page.locator("#alert-body")).to_have_value(re.compile(f'"{secret}"'))
+    await phone.stage.bot.do("deleteMessage", chat_id=alice.id, message_id=sent[1]["message_id"])
+    await expect(page.locator(".message.bot")).to_have_count(1)
+    await expect(page.locator("#alert-body")).to_have_value(re.compile('"new"'))
 
 
 async def _next_query(phone: Phone) -> dict[str, str]:

@@ -34,7 +34,7 @@ async def test_the_list_shows_size_and_result(world: ChatWorld) -> None:
     world.desk.open_position(await world.trader(ann))
     shown = await world.say(ann, "/positions")
     assert "BTC-USD  LONG  0.0150  +12.30  👁" in shown.text
-    assert "equity 1,204.11 · free 982.40 USDC" in shown.text
+    assert "equity 1,204.11 USDC\nfree 982.40 USDC" in shown.text
 
 
 async def test_a_position_shows_its_plan_and_who_holds_it(world: ChatWorld) -> None:
