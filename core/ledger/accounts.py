@@ -81,10 +81,6 @@ async def take_sequence(account: Account) -> int:
     return int(account.last_sequence)
 
 
-async def advance_client_id(account_id: int, next_client_id: int) -> None:
-    await Account.filter(id=account_id).update(next_client_id=next_client_id)
-
-
 async def set_fills_height(account_id: int, height: int) -> None:
     await Account.filter(id=account_id).update(fills_height=height)
 

@@ -55,10 +55,6 @@ async def open_of(account_id: int) -> list[Intent]:
     )
 
 
-async def start(intent_id: int, epoch: int) -> None:
-    await Intent.filter(id=intent_id).update(state="running", epoch=epoch)
-
-
 async def finish(
     intent_id: int, state: str, now: dt.datetime, reason: tuple[str, str] | None = None
 ) -> None:

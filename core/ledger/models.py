@@ -113,6 +113,7 @@ class Strategy(Model):
         "ledger.Account", related_name="strategies", on_delete=RESTRICT
     )
     account_id: int
+    partition = fields.IntField()
     name = fields.CharField(max_length=32)
     webhook_uuid = fields.UUIDField(unique=True)
     secret_hash = fields.CharField(max_length=64)

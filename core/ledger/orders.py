@@ -8,25 +8,74 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from core.ledger import raw
 from core.ledger.models import Fill, Order, OrderTransition
+
+CLIENT_IDS = 2**32
+_STEP = (
+    'INSERT INTO "order_transition" '
+    '("order_id", "from_state", "to_state", "evidence", "epoch", "at") '
+    'VALUES ((SELECT "id" FROM "order" WHERE "order_uuid" = {}), {}, {}, {}, {}, {})'
+)
 
 
 async def add(order: Order, evidence: str) -> None:
-    """Stores an order that is about to be broadcast with its first two steps."""
-    await order.save(force_create=True)
-    await OrderTransition.bulk_create(
+    """Stores an order that is about to be broadcast, in one step with all that goes with it: its
+    first two transitions, its intent at work, the account's next client id.
+    """
+    uuid_value = Order._meta.fields_map["order_uuid"].to_db_value(order.order_uuid, order)
+    steps = [
+        raw.Statement(_STEP, (uuid_value, before, after, evidence, order.epoch, order.created_at))
+        for before, after in (("", "created"), ("created", "broadcasting"))
+    ]
+    rows = await raw.batch(
         [
-            OrderTransition(
-                order_id=order.id,
-                from_state=before,
-                to_state=after,
-                evidence=evidence,
-                epoch=order.epoch,
-                at=order.created_at,
-            )
-            for before, after in (("", "created"), ("created", "broadcasting"))
+            raw.insertion(order),
+            *steps,
+            raw.Statement(
+                """UPDATE "intent" SET "state" = 'running', "epoch" = {} WHERE "id" = {}""",
+                (order.epoch, order.intent_id),
+            ),
+            raw.Statement(
+                'UPDATE "account" SET "next_client_id" = {} WHERE "id" = {}',
+                ((order.client_id + 1) % CLIENT_IDS, order.account_id),
+            ),
         ]
     )
+    order.id = int(rows[0][0]["id"])
+    order._saved_in_db = True
+
+
+async def record_answer(
+    order: Order,
+    to_state: str,
+    evidence: str,
+    now: dt.datetime,
+    messages: list[raw.Statement],
+    **values: Any,
+) -> bool:
+    """What the nodes answered, in one step with its messages; False, and nothing written, when
+    fills have moved the order on already.
+    """
+    fields = {"state": to_state, **values}
+    assignments = ", ".join(f'"{name}" = {{}}' for name in fields)
+    moved = await raw.batch(
+        [
+            raw.Statement(
+                f'UPDATE "order" SET {assignments} '  # noqa: S608
+                'WHERE "id" = {} AND "state" = {} RETURNING "id"',
+                (*fields.values(), order.id, "broadcasting"),
+            )
+        ]
+    )
+    if not moved[0]:
+        return False
+    uuid_value = Order._meta.fields_map["order_uuid"].to_db_value(order.order_uuid, order)
+    step = raw.Statement(_STEP, (uuid_value, "broadcasting", to_state, evidence, order.epoch, now))
+    await raw.batch([step, *messages])
+    for name, value in fields.items():
+        setattr(order, name, value)
+    return True
 
 
 async def append_transition(

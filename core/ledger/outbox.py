@@ -64,6 +64,19 @@ async def put(
     An ordinary event is added once per `key`. A `SignalChanged` is the one card of its signal: it
     lies under `card:{signal_id}`, whatever `key` says, and putting it again makes it due again.
     """
+    statement = putting(trader_id, event, key=key, now=now, signal_id=signal_id)
+    await raw.run(statement.sql, *statement.values)
+
+
+def putting(
+    trader_id: int,
+    event: Event,
+    *,
+    key: str,
+    now: dt.datetime,
+    signal_id: UUID | None = None,
+) -> raw.Statement:
+    """What `put` does, as a statement of a batch."""
     card = isinstance(event, SignalChanged)
     row = OutgoingMessage(
         trader_id=trader_id,
@@ -75,7 +88,7 @@ async def put(
         created_at=now,
         changed_at=now,
     )
-    await raw.insert_if_absent(row, conflict="key", otherwise=_CHANGED if card else None)
+    return raw.insertion(row, conflict="key", otherwise=_CHANGED if card else None)
 
 
 def card_key(signal_id: UUID) -> str:

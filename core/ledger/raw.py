@@ -1,42 +1,93 @@
-"""Statements that the ORM has no words for, in SQL that both engines understand."""
+"""Statements in SQL that both engines understand: what the ORM has no words for, and what must be
+quick. On the way of a signal several statements go to the database in one step.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from tortoise.context import require_context
 from tortoise.models import Model
 
 
-async def run(sql: str, *values: Any) -> list[dict[str, Any]]:
-    """Runs one statement on the task's connection; `{}` stands for each value in turn.
+@dataclass(frozen=True)
+class Statement:
+    """SQL in which `{}` stands for each value in turn.
 
-    A statement that changes rows must end with RETURNING for them to be told.
+    One that changes rows must end with RETURNING for them to be told.
     """
+
+    sql: str
+    values: tuple[Any, ...] = ()
+
+
+async def run(sql: str, *values: Any) -> list[dict[str, Any]]:
+    """Runs one statement on the task's connection."""
     connection: Any = require_context().db()
-    if connection.capabilities.dialect == "sqlite":
-        placed = sql.format(*["?"] * len(values))
-    else:
-        placed = sql.format(*[f"${place}" for place in range(1, len(values) + 1)])
+    placed = _placed(Statement(sql, values), _is_sqlite(connection))
     rows: list[dict[str, Any]] = await connection.execute_query_dict(placed, list(values))
     return rows
+
+
+async def batch(statements: Sequence[Statement]) -> list[list[dict[str, Any]]]:
+    """Runs statements one after the other inside the caller's transaction; their rows in turn.
+
+    SQLite runs them in one step of its thread.
+    """
+    connection: Any = require_context().db()
+    sqlite = _is_sqlite(connection)
+    placed = [(_placed(one, sqlite), list(one.values)) for one in statements]
+    if sqlite:
+        found: list[list[dict[str, Any]]] = await connection.execute_batch(placed)
+        return found
+    return [await connection.execute_query_dict(sql, values) for sql, values in placed]
+
+
+def row_lock() -> str:
+    """What a SELECT ends with to lock its row; SQLite's write transactions are alone anyway."""
+    return "" if _is_sqlite(require_context().db()) else " FOR UPDATE"
+
+
+def insertion(
+    row: Model, *, conflict: str | None = None, otherwise: str | None = None
+) -> Statement:
+    """INSERT of a new row, with RETURNING of its id.
+
+    `conflict` is the unique column on which it may meet a row that is there already; that one stays
+    as it is, or gets the assignments `otherwise`.
+    """
+    meta = type(row)._meta
+    names = [name for name in meta.fields_db_projection if not meta.fields_map[name].generated]
+    columns = ", ".join(f'"{meta.fields_db_projection[name]}"' for name in names)
+    values = tuple(meta.fields_map[name].to_db_value(getattr(row, name), row) for name in names)
+    places = ", ".join(["{}"] * len(names))
+    action = ""
+    if conflict is not None:
+        action = f' ON CONFLICT ("{conflict}") DO '
+        action += "NOTHING" if otherwise is None else f"UPDATE SET {otherwise}"
+    return Statement(
+        f'INSERT INTO "{meta.db_table}" ({columns}) VALUES ({places}){action} RETURNING "id"',  # noqa: S608
+        values,
+    )
 
 
 async def insert_if_absent(row: Model, *, conflict: str, otherwise: str | None = None) -> bool:
     """Inserts `row` without ever failing on a conflict, which would end a PostgreSQL transaction.
 
-    `conflict` is the unique column that decides. `otherwise` is the SQL of assignments to make to
-    the row that is there already; without it that row stays as it is. True when a row was written.
+    True when a row was written.
     """
-    meta = type(row)._meta
-    names = [name for name in meta.fields_db_projection if not meta.fields_map[name].generated]
-    columns = ", ".join(f'"{meta.fields_db_projection[name]}"' for name in names)
-    values = [meta.fields_map[name].to_db_value(getattr(row, name), row) for name in names]
-    places = ", ".join(["{}"] * len(names))
-    action = "NOTHING" if otherwise is None else f"UPDATE SET {otherwise}"
-    written = await run(
-        f'INSERT INTO "{meta.db_table}" ({columns}) VALUES ({places}) '  # noqa: S608
-        f'ON CONFLICT ("{conflict}") DO {action} RETURNING "id"',
-        *values,
-    )
-    return bool(written)
+    statement = insertion(row, conflict=conflict, otherwise=otherwise)
+    return bool(await run(statement.sql, *statement.values))
+
+
+def _is_sqlite(connection: Any) -> bool:
+    return bool(connection.capabilities.dialect == "sqlite")
+
+
+def _placed(statement: Statement, sqlite: bool) -> str:
+    count = len(statement.values)
+    if sqlite:
+        return statement.sql.format(*["?"] * count)
+    return statement.sql.format(*[f"${place}" for place in range(1, count + 1)])

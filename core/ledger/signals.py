@@ -3,57 +3,56 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
 from uuid import UUID
 
 from tortoise.expressions import F
 
-from core.ledger.models import Signal
+from core.ledger import raw
+from core.ledger.models import Intent, Signal
 
 
-async def earlier(strategy_id: int, body_hash: str, since: dt.datetime) -> Signal | None:
-    """The signal that the same body made at or after `since`, if any."""
-    return (
-        await Signal.filter(strategy_id=strategy_id, body_hash=body_hash, received_at__gte=since)
-        .order_by("received_at")
-        .first()
+async def earlier(
+    account_id: int, strategy_id: int, body_hash: str, since: dt.datetime
+) -> tuple[int, UUID | None]:
+    """Locks the account's lane; its last sequence, and the signal that the same body made at or
+    after `since`, if any.
+    """
+    lane, found = await raw.batch(
+        [
+            raw.Statement(
+                f'SELECT "last_sequence" FROM "account" WHERE "id" = {{}}{raw.row_lock()}',  # noqa: S608
+                (account_id,),
+            ),
+            raw.Statement(
+                'SELECT "id" FROM "signal" WHERE "strategy_id" = {} AND "body_hash" = {} '
+                'AND "received_at" >= {} ORDER BY "received_at" LIMIT 1',
+                (strategy_id, body_hash, since),
+            ),
+        ]
     )
+    sequence = int(lane[0]["last_sequence"])
+    return sequence, UUID(str(found[0]["id"])) if found else None
 
 
 async def count_duplicate(signal_id: UUID) -> None:
     await Signal.filter(id=signal_id).update(duplicates=F("duplicates") + 1)
 
 
-async def add(
-    *,
-    signal_id: UUID,
-    strategy_id: int,
-    account_id: int,
-    partition: int,
-    received_at: dt.datetime,
-    body_hash: str,
-    dedupe_key: str,
-    body: str,
-    parsed: dict[str, Any],
-    outside: bool,
-    state: str,
-    reason: tuple[str, str] | None = None,
-) -> Signal:
-    return await Signal.create(
-        id=signal_id,
-        strategy_id=strategy_id,
-        account_id=account_id,
-        partition=partition,
-        received_at=received_at,
-        body_hash=body_hash,
-        dedupe_key=dedupe_key,
-        body=body,
-        parsed=parsed,
-        outside=outside,
-        state=state,
-        reason_code=reason[0] if reason else None,
-        reason_text=reason[1] if reason else None,
-    )
+async def accept(signal: Signal, intent: Intent | None, messages: list[raw.Statement]) -> None:
+    """Stores a signal with its intent and messages in one step, after `earlier` locked the lane."""
+    statements = [raw.insertion(signal), *messages]
+    if intent is not None:
+        statements += [
+            raw.Statement(
+                'UPDATE "account" SET "last_sequence" = {} WHERE "id" = {}',
+                (intent.sequence, intent.account_id),
+            ),
+            raw.insertion(intent),
+        ]
+    rows = await raw.batch(statements)
+    if intent is not None:
+        intent.id = int(rows[-1][0]["id"])
+        intent._saved_in_db = True
 
 
 async def get(signal_id: UUID) -> Signal | None:

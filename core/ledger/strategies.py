@@ -6,13 +6,13 @@ import datetime as dt
 from typing import Any
 from uuid import UUID
 
-from core.ledger.models import Strategy
+from core.ledger.models import Account, Strategy
 
 
 async def add(
     *,
     trader_id: int,
-    account_id: int,
+    account: Account,
     name: str,
     webhook_uuid: UUID,
     secret_hash: str,
@@ -21,7 +21,8 @@ async def add(
 ) -> Strategy:
     return await Strategy.create(
         trader_id=trader_id,
-        account_id=account_id,
+        account_id=account.id,
+        partition=account.partition,
         name=name,
         webhook_uuid=webhook_uuid,
         secret_hash=secret_hash,

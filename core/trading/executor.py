@@ -13,8 +13,8 @@ from core.dydx.markets import Market
 from core.dydx.node import Broadcast, NodeUnreachable, Outcome
 from core.dydx.orders import SignedOrder, SizeTooSmall, market_draft, sign_order
 from core.dydx.protocol import CLIENT_ID_LIMIT
-from core.events import OrderUnknown, SignalChanged
-from core.ledger import accounts, intents, orders, outbox, positions
+from core.events import Event, OrderUnknown, SignalChanged
+from core.ledger import accounts, orders, outbox, positions
 from core.ledger.models import Account, Intent, Order, Position
 from core.trading import states
 from core.trading.decision import Decision, Held, Limits, Refusal, Wish, decide
@@ -115,8 +115,6 @@ class Executor:
         )
         next_client_id = (draft.client_id + 1) % CLIENT_ID_LIMIT
         async with self._parts.ledger.executing():
-            await intents.start(intent.id, self._parts.ledger.epoch)
-            await accounts.advance_client_id(self._account.id, next_client_id)
             await orders.add(order, f"{decision.kind} for intent {intent.id}")
         self._account.next_client_id = next_client_id
         return order
@@ -162,47 +160,37 @@ class Executor:
             self._parts.observer.broadcast(own_s, answer.outcome.value)
         return answer
 
-    async def record(self, order_id: int, answer: Broadcast) -> Order:
+    async def record(self, order: Order, answer: Broadcast) -> Order:
         """Writes down what the nodes answered; a fill that came first is not overwritten."""
         now = self._parts.clock.now()
+        state = _STATE_OF[answer.outcome]
+        states.check_transition("broadcasting", state)
+        values: dict[str, Any] = {"code": answer.code, "codespace": answer.codespace}
+        if answer.outcome is Outcome.UNSENT:
+            values["codespace"] = "unsent"
+        if state == "accepted":
+            values["accepted_at"] = now
+        if state == "refused":
+            values["resolved_at"] = now
+        evidence = (
+            f"{answer.outcome.value} by {answer.endpoint}: {answer.codespace or ''} {answer.code}"
+        )
+        events: list[tuple[str, Event]] = []
+        if order.signal_id is not None:
+            events.append((f"card:{order.signal_id}", SignalChanged(order.signal_id)))
+        if state == "unknown":
+            events.append((f"unknown:{order.id}", OrderUnknown(order.id)))
+        trader_id, signal_id = self._account.trader_id, order.signal_id
+        messages = [
+            outbox.putting(trader_id, event, key=key, now=now, signal_id=signal_id)
+            for key, event in events
+        ]
         async with self._parts.ledger.executing():
-            order = await orders.get(order_id)
-            assert order is not None
-            if order.state != "broadcasting":
+            if await orders.record_answer(order, state, evidence, now, messages, **values):
                 return order
-            state = _STATE_OF[answer.outcome]
-            states.check_transition(order.state, state)
-            values: dict[str, Any] = {"code": answer.code, "codespace": answer.codespace}
-            if answer.outcome is Outcome.UNSENT:
-                values["codespace"] = "unsent"
-            if state == "accepted":
-                values["accepted_at"] = now
-            if state == "refused":
-                values["resolved_at"] = now
-            evidence = (
-                f"{answer.outcome.value} by {answer.endpoint}: "
-                f"{answer.codespace or ''} {answer.code}"
-            )
-            await orders.append_transition(
-                order, state, evidence, self._parts.ledger.epoch, now, **values
-            )
-            if order.signal_id is not None:
-                await outbox.put(
-                    self._account.trader_id,
-                    SignalChanged(order.signal_id),
-                    key=f"card:{order.signal_id}",
-                    now=now,
-                    signal_id=order.signal_id,
-                )
-            if state == "unknown":
-                await outbox.put(
-                    self._account.trader_id,
-                    OrderUnknown(order.id),
-                    key=f"unknown:{order.id}",
-                    now=now,
-                    signal_id=order.signal_id,
-                )
-        return order
+        fresh = await orders.get(order.id)
+        assert fresh is not None
+        return fresh
 
 
 _STATE_OF = {

@@ -11,8 +11,8 @@ from uuid import UUID
 import structlog
 
 from core import failpoints
-from core.events import AlertUnreadable, SignalRefused
-from core.ledger import accounts, intents, orders, outbox, signals, strategies
+from core.events import AlertUnreadable, Event, SignalChanged, SignalRefused
+from core.ledger import accounts, orders, outbox, signals, strategies
 from core.ledger.models import Intent, Order, Signal, Strategy
 from core.ledger.tasks import spawn
 from core.signals.faults import AlertFault
@@ -198,56 +198,79 @@ class AlertDesk:
         digest = body_hash(raw)
         signal_id = self._office.random.uuid4()
         async with self._office.ledger.executing():
-            account = await accounts.lock(strategy.account_id)
-            earlier = await signals.earlier(strategy.id, digest, received_at - dedupe_window(alert))
-            if earlier is not None:
-                await signals.count_duplicate(earlier.id)
-                await self._office.card(strategy.trader_id, earlier.id)
-                return earlier, None, True
-            paused = strategy.state != "active"
-            reason = ("strategy_paused", f"Strategy {strategy.name} is paused.") if paused else None
-            signal = await signals.add(
-                signal_id=signal_id,
-                strategy_id=strategy.id,
-                account_id=account.id,
-                partition=account.partition,
-                received_at=received_at,
-                body_hash=digest,
-                dedupe_key=f"{strategy.id}:{digest}:{int(received_at.timestamp() * 1000)}",
-                body=masked,
-                parsed=_parsed(alert),
-                outside=outside,
-                state="refused" if paused else "stored",
-                reason=reason,
+            sequence, earlier = await signals.earlier(
+                strategy.account_id, strategy.id, digest, received_at - dedupe_window(alert)
             )
-            await self._office.card(strategy.trader_id, signal.id)
+            if earlier is not None:
+                await signals.count_duplicate(earlier)
+                await self._office.card(strategy.trader_id, earlier)
+                first = await signals.get(earlier)
+                assert first is not None
+                return first, None, True
+            signal = _signal(strategy, alert, signal_id, received_at, digest, masked, outside)
+            intent = None
+            events: list[tuple[str, Event]] = [(f"card:{signal_id}", SignalChanged(signal_id))]
+            if signal.state == "refused":
+                events.append((f"refused:{signal_id}", SignalRefused(signal_id)))
+            else:
+                intent = _intent(strategy, alert, signal, sequence + 1)
+            messages = [
+                outbox.putting(
+                    strategy.trader_id, event, key=key, now=received_at, signal_id=signal_id
+                )
+                for key, event in events
+            ]
+            await signals.accept(signal, intent, messages)
             if outside and strategy.first_outside_alert_at is None:
                 await strategies.note_outside_alert(strategy.id, received_at)
                 strategy.first_outside_alert_at = received_at
-            if paused:
-                await outbox.put(
-                    strategy.trader_id,
-                    SignalRefused(signal.id),
-                    key=f"refused:{signal.id}",
-                    now=received_at,
-                    signal_id=signal.id,
-                )
-                return signal, None, False
-            intent = await intents.add(
-                account=account,
-                key=f"signal:{signal.id}",
-                source="signal",
-                kind="trade",
-                payload=_payload(strategy, alert, received_at),
-                now=received_at,
-                signal_id=signal.id,
-            )
-            assert intent is not None
             return signal, intent, False
 
     async def _answer(self, signal: Signal, *, duplicate: bool) -> AlertAnswer:
         made = await orders.of_signal(signal.id)
         return _answer_of(signal, made[-1] if made else None, duplicate=duplicate)
+
+
+def _signal(
+    strategy: Strategy,
+    alert: Alert,
+    signal_id: UUID,
+    received_at: dt.datetime,
+    digest: str,
+    masked: str,
+    outside: bool,
+) -> Signal:
+    paused = strategy.state != "active"
+    return Signal(
+        id=signal_id,
+        strategy_id=strategy.id,
+        account_id=strategy.account_id,
+        partition=strategy.partition,
+        received_at=received_at,
+        body_hash=digest,
+        dedupe_key=f"{strategy.id}:{digest}:{int(received_at.timestamp() * 1000)}",
+        body=masked,
+        parsed=_parsed(alert),
+        outside=outside,
+        state="refused" if paused else "stored",
+        reason_code="strategy_paused" if paused else None,
+        reason_text=f"Strategy {strategy.name} is paused." if paused else None,
+    )
+
+
+def _intent(strategy: Strategy, alert: Alert, signal: Signal, sequence: int) -> Intent:
+    return Intent(
+        account_id=signal.account_id,
+        partition=signal.partition,
+        sequence=sequence,
+        key=f"signal:{signal.id}",
+        source="signal",
+        kind="trade",
+        payload=_payload(strategy, alert, signal.received_at),
+        signal_id=signal.id,
+        state="waiting",
+        created_at=signal.received_at,
+    )
 
 
 def _answer_of(signal: Signal, order: Order | None, *, duplicate: bool) -> AlertAnswer:

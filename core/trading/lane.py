@@ -204,7 +204,7 @@ class Lane:
     async def _work(self, intent: Intent) -> None:
         """From a stored intent to its end."""
         try:
-            made = await orders.of_intent(intent.id)
+            made = await orders.of_intent(intent.id) if intent.state != "waiting" else []
             working = self._working.get(made[-1].order_uuid) if made else None
             if not made:
                 if self._closing:
@@ -257,7 +257,7 @@ class Lane:
             answer = await self._executor.send(order, _received_at(intent))
             failpoints.hit("order_sent")
             async with self._lock:
-                working.order = await self._executor.record(order.id, answer)
+                working.order = await self._executor.record(order, answer)
         finally:
             self._spawn(self._prove(working))
         return working

@@ -44,14 +44,15 @@ class StrategyDesk(AccountDesk):
     async def create_strategy(self, trader: TraderView, account_id: int, name: str) -> NewSecret:
         """Codes: unknown_account, name_taken, name_invalid."""
         name = _checked_name(name)
-        if account_id not in {row.id for row in await accounts.of_trader(trader.id)}:
+        owned = {row.id: row for row in await accounts.of_trader(trader.id)}
+        if account_id not in owned:
             raise DeskError("unknown_account", "This account is not connected any more.")
         await self._check_name_free(trader, name)
         secret = self._office.random.token_urlsafe(SECRET_BYTES)
         async with self._office.ledger.executing():
             row = await strategies.add(
                 trader_id=trader.id,
-                account_id=account_id,
+                account=owned[account_id],
                 name=name,
                 webhook_uuid=self._office.random.uuid4(),
                 secret_hash=secret_hash(secret),

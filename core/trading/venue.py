@@ -61,14 +61,13 @@ class Venue:
 
     @property
     def prices_fresh(self) -> bool:
-        """Prices are current shortly after a block told by the stream or a REST refresh, whether
-        the stream is still connected or not.
-        """
-        if not self.stream.markets.loaded:
-            return False
-        now = self._clock.monotonic()
-        sources = (self.stream.height_received, self._rest_prices_at)
-        return any(at is not None and now - at <= FRESH_S for at in sources)
+        """Prices are current while the stream delivers blocks, or shortly after a REST refresh."""
+        if self.stream.fresh(FRESH_S) and self.stream.markets.loaded:
+            return True
+        return self._recent(self._rest_prices_at)
+
+    def _recent(self, at: float | None) -> bool:
+        return at is not None and self._clock.monotonic() - at < FRESH_S
 
     async def market(self, ticker: str) -> Market | None:
         """The market with its current oracle price; None when dYdX has no such market.
@@ -88,6 +87,8 @@ class Venue:
         try:
             self.stream.markets.replace(await self.indexer.perpetual_markets())
         except IndexerError:
+            if self.stream.markets.loaded and self._recent(self.stream.height_received):
+                return  # the websocket is gone, but its last prices are of a moment ago
             raise Refusal(
                 "prices_stale",
                 "dYdX's prices cannot be read at the moment, neither by stream nor by request. "

@@ -186,7 +186,7 @@ class Stranger:
                     self.answered[body_hash(body)] = answer
                     break
                 await asyncio.sleep(0.1)
-            await asyncio.sleep(self._dice.uniform(0.02, 0.2))
+            await asyncio.sleep(self._dice.uniform(0.1, 0.5))
 
 
 async def test_no_alert_acts_twice_or_gets_lost_in_many_crashes_at_random_moments(
@@ -218,7 +218,7 @@ async def one_random_crash(house: ProcessHouse, dice: random.Random) -> None:
     name = dice.choice([None, *OPENING])
     bot = await house.start(f"{name}:{dice.randint(1, 4)}" if name else None)
     try:
-        await bot.ended(within_s=dice.uniform(0.1, 2.0))
+        await bot.ended(within_s=dice.uniform(0.1, 1.5))
     except AssertionError:
         await bot.kill()
 

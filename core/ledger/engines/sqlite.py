@@ -17,7 +17,7 @@ from tortoise.backends.sqlite.client import (
     SqliteTransactionWrapper,
 )
 from tortoise.connection import get_connections
-from tortoise.exceptions import OperationalError
+from tortoise.exceptions import IntegrityError, OperationalError
 
 from core.ledger.engines.owner import Owner
 from core.ledger.tasks import settle
@@ -51,10 +51,31 @@ class _TransactionClient(SqliteTransactionWrapper):
         except sqlite3.OperationalError as error:
             raise OperationalError(error) from error
 
+    async def execute_batch(
+        self, placed: list[tuple[str, list[Any]]]
+    ) -> list[list[dict[str, Any]]]:
+        """Runs the statements in one step of the driver's thread; their rows in turn."""
+        async with self.acquire_connection() as connection:
+            try:
+                rows: list[list[dict[str, Any]]] = await connection._execute(
+                    _run_all, connection._conn, placed
+                )
+            except sqlite3.IntegrityError as error:
+                raise IntegrityError(error) from error
+            except sqlite3.OperationalError as error:
+                raise OperationalError(error) from error
+        return rows
+
     async def execute_script(self, query: str) -> None:
         """Statement by statement: the driver's own script call would commit the transaction."""
         for statement in statements(query):
             await self.execute_query(statement)
+
+
+def _run_all(
+    connection: sqlite3.Connection, placed: list[tuple[str, list[Any]]]
+) -> list[list[dict[str, Any]]]:
+    return [[dict(row) for row in connection.execute(sql, values)] for sql, values in placed]
 
 
 class _Transaction(SqliteTransactionContext):

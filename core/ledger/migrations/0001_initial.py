@@ -487,6 +487,7 @@ class Migration(migrations.Migration):
                         on_delete=OnDelete.RESTRICT,
                     ),
                 ),
+                ("partition", fields.IntField()),
                 ("name", fields.CharField(max_length=32)),
                 ("webhook_uuid", fields.UUIDField(unique=True)),
                 ("secret_hash", fields.CharField(max_length=64)),
