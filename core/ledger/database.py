@@ -7,8 +7,9 @@ import contextlib
 import contextvars
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import structlog
@@ -17,6 +18,7 @@ from tortoise.exceptions import BaseORMException
 from tortoise.transactions import in_transaction
 
 from core.clock import Clock, Random
+from core.ledger import raw
 from core.ledger.address import Address, SqliteAddress, parse_address
 from core.ledger.errors import (
     LedgerInUse,
@@ -106,6 +108,36 @@ class Ledger:
         async with self.transaction():
             await self._prove_epoch()
             yield
+
+    async def commit(self, statements: Sequence[raw.Statement]) -> list[list[dict[str, Any]]]:
+        """A transaction of the executor whose statements are known beforehand; their rows in turn.
+
+        On SQLite it is one step of the database's thread. Raises LedgerLost, and raw.Unmet when a
+        required statement tells no row; then nothing was written.
+        """
+        if self.lost.is_set():
+            raise LedgerLost("the ledger's lock was lost")
+        if _inside.get():
+            raise LedgerMisuse("a transaction was opened inside another one")
+        if not isinstance(self._address, SqliteAddress):
+            async with self.executing():
+                return await raw.batch(statements)
+        fence = raw.Statement(
+            "SELECT value FROM meta WHERE name = {} AND value = {}",
+            (EPOCH, str(self.epoch)),
+            required=True,
+        )
+        connection: Any = self._context.db()
+        try:
+            told: list[list[dict[str, Any]]] = await connection.transact(
+                raw.prepared([fence, *statements])
+            )
+        except raw.Unmet as unmet:
+            if unmet.place > 0:
+                raise
+            self.lost.set()
+            raise LedgerLost("a later process executes on this ledger") from None
+        return told[1:]
 
     async def check_writable(self) -> bool:
         """Whether a row can be committed within 2 s; for the readiness probe."""

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from core.ledger import raw
+from core.ledger.database import Ledger
 from core.ledger.models import Fill, Order, OrderTransition
 
 CLIENT_IDS = 2**32
@@ -19,7 +20,7 @@ _STEP = (
 )
 
 
-async def add(order: Order, evidence: str) -> None:
+async def add(ledger: Ledger, order: Order, evidence: str) -> None:
     """Stores an order that is about to be broadcast, in one step with all that goes with it: its
     first two transitions, its intent at work, the account's next client id.
     """
@@ -28,7 +29,7 @@ async def add(order: Order, evidence: str) -> None:
         raw.Statement(_STEP, (uuid_value, before, after, evidence, order.epoch, order.created_at))
         for before, after in (("", "created"), ("created", "broadcasting"))
     ]
-    rows = await raw.batch(
+    rows = await ledger.commit(
         [
             raw.insertion(order),
             *steps,
@@ -47,6 +48,7 @@ async def add(order: Order, evidence: str) -> None:
 
 
 async def record_answer(
+    ledger: Ledger,
     order: Order,
     to_state: str,
     evidence: str,
@@ -59,20 +61,17 @@ async def record_answer(
     """
     fields = {"state": to_state, **values}
     assignments = ", ".join(f'"{name}" = {{}}' for name in fields)
-    moved = await raw.batch(
-        [
-            raw.Statement(
-                f'UPDATE "order" SET {assignments} '  # noqa: S608
-                'WHERE "id" = {} AND "state" = {} RETURNING "id"',
-                (*fields.values(), order.id, "broadcasting"),
-            )
-        ]
-    )
-    if not moved[0]:
-        return False
     uuid_value = Order._meta.fields_map["order_uuid"].to_db_value(order.order_uuid, order)
+    moved = raw.Statement(
+        f'UPDATE "order" SET {assignments} WHERE "id" = {{}} AND "state" = {{}} RETURNING "id"',  # noqa: S608
+        (*fields.values(), order.id, "broadcasting"),
+        required=True,
+    )
     step = raw.Statement(_STEP, (uuid_value, "broadcasting", to_state, evidence, order.epoch, now))
-    await raw.batch([step, *messages])
+    try:
+        await ledger.commit([moved, step, *messages])
+    except raw.Unmet:
+        return False
     for name, value in fields.items():
         setattr(order, name, value)
     return True

@@ -16,11 +16,21 @@ from tortoise.models import Model
 class Statement:
     """SQL in which `{}` stands for each value in turn.
 
-    One that changes rows must end with RETURNING for them to be told.
+    One that changes rows must end with RETURNING for them to be told. With `required` it must tell
+    a row, else `Unmet` is raised and nothing of its transaction stays.
     """
 
     sql: str
     values: tuple[Any, ...] = ()
+    required: bool = False
+
+
+class Unmet(Exception):
+    """A required statement told no row: somebody else was there first. `place` is its index."""
+
+    def __init__(self, place: int) -> None:
+        super().__init__(f"statement {place} of a batch met no row")
+        self.place = place
 
 
 async def run(sql: str, *values: Any) -> list[dict[str, Any]]:
@@ -38,11 +48,21 @@ async def batch(statements: Sequence[Statement]) -> list[list[dict[str, Any]]]:
     """
     connection: Any = require_context().db()
     sqlite = _is_sqlite(connection)
-    placed = [(_placed(one, sqlite), list(one.values)) for one in statements]
     if sqlite:
-        found: list[list[dict[str, Any]]] = await connection.execute_batch(placed)
+        found: list[list[dict[str, Any]]] = await connection.execute_batch(prepared(statements))
         return found
-    return [await connection.execute_query_dict(sql, values) for sql, values in placed]
+    told = []
+    for place, one in enumerate(statements):
+        rows = await connection.execute_query_dict(_placed(one, sqlite), list(one.values))
+        if one.required and not rows:
+            raise Unmet(place)
+        told.append(rows)
+    return told
+
+
+def prepared(statements: Sequence[Statement]) -> list[tuple[str, list[Any], bool]]:
+    """For SQLite's own client: statement, values, whether it must tell a row."""
+    return [(_placed(one, sqlite=True), list(one.values), one.required) for one in statements]
 
 
 def row_lock() -> str:

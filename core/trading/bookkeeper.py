@@ -6,7 +6,6 @@ indexer makes it count once.
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
@@ -29,9 +28,6 @@ _FORCED = {
     "DELEVERAGED": "deleveraged",
     "OFFSETTING": "deleveraged",
 }
-
-
-PROMPT = dt.timedelta(seconds=10)
 
 
 @dataclass
@@ -173,8 +169,10 @@ class Bookkeeper:
         if after == order.state or order.state in states.TERMINAL:
             return
         states.check_transition(order.state, after)
+        # When it was proved: a block's time lies about a block before its commit, and so often
+        # before the order was sent.
         now = self._parts.clock.now()
-        done = {"resolved_at": _filled_at(fill, order, now)} if after == "filled" else {}
+        done = {"resolved_at": now} if after == "filled" else {}
         await orders.append_transition(
             order,
             after,
@@ -265,16 +263,6 @@ class Bookkeeper:
         )
         if take_profit is not None or stop_loss is not None:
             await positions.set_plan(position.id, take_profit, stop_loss, "bot")
-
-
-def _filled_at(fill: IndexerFill, order: Order, now: dt.datetime) -> dt.datetime:
-    """When an order was filled, by our clock: when we learned it, unless we learned it late.
-
-    A block's time lies about a block before its commit and so often before the order was sent.
-    """
-    if now - fill.created_at <= PROMPT:
-        return now
-    return max(fill.created_at, order.broadcast_at or fill.created_at)
 
 
 def _close_reason(fill: IndexerFill, order: Order | None, intent: Intent | None) -> str:

@@ -114,8 +114,7 @@ class Executor:
             broadcast_at=now,
         )
         next_client_id = (draft.client_id + 1) % CLIENT_ID_LIMIT
-        async with self._parts.ledger.executing():
-            await orders.add(order, f"{decision.kind} for intent {intent.id}")
+        await orders.add(self._parts.ledger, order, f"{decision.kind} for intent {intent.id}")
         self._account.next_client_id = next_client_id
         return order
 
@@ -185,9 +184,9 @@ class Executor:
             outbox.putting(trader_id, event, key=key, now=now, signal_id=signal_id)
             for key, event in events
         ]
-        async with self._parts.ledger.executing():
-            if await orders.record_answer(order, state, evidence, now, messages, **values):
-                return order
+        ledger = self._parts.ledger
+        if await orders.record_answer(ledger, order, state, evidence, now, messages, **values):
+            return order
         fresh = await orders.get(order.id)
         assert fresh is not None
         return fresh

@@ -20,11 +20,20 @@ from tortoise.connection import get_connections
 from tortoise.exceptions import IntegrityError, OperationalError
 
 from core.ledger.engines.owner import Owner
+from core.ledger.raw import Unmet
 from core.ledger.tasks import settle
+
+Prepared = tuple[str, list[Any], bool]
+Rows = list[dict[str, Any]]
 
 
 class LedgerSqliteClient(SqliteClient):
     """The root connection."""
+
+    async def transact(self, statements: list[Prepared]) -> list[Rows]:
+        """BEGIN IMMEDIATE, the statements, COMMIT in one step of the driver's thread."""
+        async with self.acquire_connection() as connection:
+            return await _in_thread(connection, _transact, statements)
 
     def _in_transaction(self) -> TransactionContext:
         return _Transaction(_TransactionClient(self), self._lock)
@@ -51,20 +60,10 @@ class _TransactionClient(SqliteTransactionWrapper):
         except sqlite3.OperationalError as error:
             raise OperationalError(error) from error
 
-    async def execute_batch(
-        self, placed: list[tuple[str, list[Any]]]
-    ) -> list[list[dict[str, Any]]]:
+    async def execute_batch(self, statements: list[Prepared]) -> list[Rows]:
         """Runs the statements in one step of the driver's thread; their rows in turn."""
         async with self.acquire_connection() as connection:
-            try:
-                rows: list[list[dict[str, Any]]] = await connection._execute(
-                    _run_all, connection._conn, placed
-                )
-            except sqlite3.IntegrityError as error:
-                raise IntegrityError(error) from error
-            except sqlite3.OperationalError as error:
-                raise OperationalError(error) from error
-        return rows
+            return await _in_thread(connection, _run_all, statements)
 
     async def execute_script(self, query: str) -> None:
         """Statement by statement: the driver's own script call would commit the transaction."""
@@ -72,10 +71,37 @@ class _TransactionClient(SqliteTransactionWrapper):
             await self.execute_query(statement)
 
 
-def _run_all(
-    connection: sqlite3.Connection, placed: list[tuple[str, list[Any]]]
-) -> list[list[dict[str, Any]]]:
-    return [[dict(row) for row in connection.execute(sql, values)] for sql, values in placed]
+async def _in_thread(connection: Any, work: Any, *values: Any) -> list[Rows]:
+    try:
+        rows: list[Rows] = await connection._execute(work, connection._conn, *values)
+    except sqlite3.IntegrityError as error:
+        raise IntegrityError(error) from error
+    except sqlite3.OperationalError as error:
+        raise OperationalError(error) from error
+    return rows
+
+
+def _run_all(connection: sqlite3.Connection, statements: list[Prepared]) -> list[Rows]:
+    told = []
+    for place, (sql, values, required) in enumerate(statements):
+        rows = [dict(row) for row in connection.execute(sql, values)]
+        if required and not rows:
+            raise Unmet(place)
+        told.append(rows)
+    return told
+
+
+def _transact(connection: sqlite3.Connection, statements: list[Prepared]) -> list[Rows]:
+    """A whole transaction; it is over, one way or the other, when the thread takes other work."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        told = _run_all(connection, statements)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return told
 
 
 class _Transaction(SqliteTransactionContext):
