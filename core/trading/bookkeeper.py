@@ -132,7 +132,8 @@ class Bookkeeper:
                 await orders.attach_position(order, touched.id)
             if order.signal_id is not None:
                 batch.touched_signals.add(order.signal_id)
-        elif fill.type == "LIMIT" and not touched.external:
+                await signals.attach_position(order.signal_id, touched.id)
+        elif fill.type == "LIMIT" and await self._is_minded(touched):
             sign = Side(fill.side).sign
             await self._tell(
                 PositionChangedByHand(touched.id, format(sign * fill.size, "f")),
@@ -157,6 +158,10 @@ class Bookkeeper:
                 at=fill.created_at,
             )
         )
+
+    async def _is_minded(self, position: Position) -> bool:
+        """Whether a change by hand concerns the bot: its own position, or one that it watches."""
+        return not position.external or await positions.protection(position.id) is not None
 
     async def _advance(self, order: Order, fill: IndexerFill) -> None:
         """The order's sums and, where the fill proves one, its next state."""
@@ -243,8 +248,6 @@ class Bookkeeper:
             enlarged_at=fill.created_at,
             closed_at=None,
         )
-        if order is not None and order.signal_id is not None:
-            await signals.attach_position(order.signal_id, position.id)
         await self._set_plan(position, intent)
         return position
 

@@ -21,6 +21,7 @@ from core.trading.decision import Decision, Held, Limits, Refusal, Wish, decide
 from core.trading.parts import Parts
 from core.trading.plan import level_from_json, level_price, side_fault
 
+WATCH_BLOCKS = 5
 UNREACHABLE = (
     "node_unreachable",
     "No dYdX node could be reached. Nothing was sent and your position is unchanged.",
@@ -130,7 +131,7 @@ class Executor:
                 size=decision.size,
                 slippage_bps=slippage,
                 height=height,
-                good_til_blocks=self._parts.good_til_blocks,
+                good_til_blocks=self._lifetime(intent),
                 reduce_only=decision.reduce_only,
             )
         except SizeTooSmall:
@@ -149,6 +150,13 @@ class Executor:
             self._parts.venue.network.chain_id,
             self._account.chain_account_number,
         )
+
+    def _lifetime(self, intent: Intent) -> int:
+        """Blocks that an order may live. A plan's close that finds no match is tried again only
+        when it is proved dead, so it lives shorter.
+        """
+        blocks = self._parts.good_til_blocks
+        return min(blocks, WATCH_BLOCKS) if intent.source == "watch" else blocks
 
     async def send(self, order: Order, received_at: dt.datetime | None) -> Broadcast:
         """One broadcast of the stored bytes."""

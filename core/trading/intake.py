@@ -181,7 +181,7 @@ class AlertDesk:
         await asyncio.wait([outcome], timeout=max(left_s, 0.05))
         order = outcome.result() if outcome.done() else None
         if order is not None:
-            return _answer_of(signal, order, duplicate=False)
+            return _answer_of(signal, order, duplicate=False, taken=True)
         return await self._answer(await signals.get(signal.id) or signal, duplicate=False)
 
     async def _store_alert(
@@ -273,8 +273,13 @@ def _intent(strategy: Strategy, alert: Alert, signal: Signal, sequence: int) -> 
     )
 
 
-def _answer_of(signal: Signal, order: Order | None, *, duplicate: bool) -> AlertAnswer:
+def _answer_of(
+    signal: Signal, order: Order | None, *, duplicate: bool, taken: bool = False
+) -> AlertAnswer:
+    """`taken`: a node took the order just now, which the ledger may not say yet."""
     status = _status(signal, order)
+    if taken and status == "PENDING":
+        status = "ACCEPTED"
     body: dict[str, object] = {
         "success": status != "REJECTED",
         "signal_id": str(signal.id),

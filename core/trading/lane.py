@@ -160,8 +160,8 @@ class Lane:
             self._touched.add(intent.id)
 
     def submit(self, intent: Intent) -> asyncio.Future[Order | None]:
-        """Takes a stored intent; the future is done once its first outcome is in the ledger, with
-        the order where a node took one.
+        """Takes a stored intent; the future is done with its first outcome: the order as soon as a
+        node took it, else None once the ledger says what became of it.
         """
         self._touch(intent)
         answer = self._answers.get(intent.id)
@@ -212,7 +212,7 @@ class Lane:
                 working = await self._place(intent)
             if working is not None:
                 if working.order.state != "refused":
-                    self._answer(intent, working.order)
+                    self._answer(intent)
                 await working.done.wait()
             await self._finish(intent)
         except Refusal as refusal:
@@ -255,6 +255,8 @@ class Lane:
         try:
             failpoints.hit("order_stored")
             answer = await self._executor.send(order, _received_at(intent))
+            if answer.outcome is Outcome.ACCEPTED:
+                self._answer(intent, order)
             failpoints.hit("order_sent")
             async with self._lock:
                 working.order = await self._executor.record(order, answer)
