@@ -4,7 +4,7 @@ quick. On the way of a signal several statements go to the database in one step.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,25 +71,36 @@ def row_lock() -> str:
 
 
 def insertion(
-    row: Model, *, conflict: str | None = None, otherwise: str | None = None
+    row: Model,
+    *,
+    conflict: str | None = None,
+    otherwise: str | None = None,
+    computed: Mapping[str, Statement] | None = None,
 ) -> Statement:
     """INSERT of a new row, with RETURNING of its id.
 
+    `computed` gives columns a value that the database finds when the statement runs.
     `conflict` is the unique column on which it may meet a row that is there already; that one stays
     as it is, or gets the assignments `otherwise`.
     """
     meta = type(row)._meta
     names = [name for name in meta.fields_db_projection if not meta.fields_map[name].generated]
     columns = ", ".join(f'"{meta.fields_db_projection[name]}"' for name in names)
-    values = tuple(meta.fields_map[name].to_db_value(getattr(row, name), row) for name in names)
-    places = ", ".join(["{}"] * len(names))
+    found = computed or {}
+    places = ", ".join(found[name].sql if name in found else "{}" for name in names)
+    values: list[Any] = []
+    for name in names:
+        if name in found:
+            values += found[name].values
+        else:
+            values.append(meta.fields_map[name].to_db_value(getattr(row, name), row))
     action = ""
     if conflict is not None:
         action = f' ON CONFLICT ("{conflict}") DO '
         action += "NOTHING" if otherwise is None else f"UPDATE SET {otherwise}"
     return Statement(
         f'INSERT INTO "{meta.db_table}" ({columns}) VALUES ({places}){action} RETURNING "id"',  # noqa: S608
-        values,
+        tuple(values),
     )
 
 

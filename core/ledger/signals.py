@@ -8,51 +8,61 @@ from uuid import UUID
 from tortoise.expressions import F
 
 from core.ledger import raw
+from core.ledger.database import Ledger
 from core.ledger.models import Intent, Signal
 
 
-async def earlier(
-    account_id: int, strategy_id: int, body_hash: str, since: dt.datetime
-) -> tuple[int, UUID | None]:
-    """Locks the account's lane; its last sequence, and the signal that the same body made at or
-    after `since`, if any.
-    """
-    lane, found = await raw.batch(
-        [
-            raw.Statement(
-                f'SELECT "last_sequence" FROM "account" WHERE "id" = {{}}{raw.row_lock()}',  # noqa: S608
-                (account_id,),
-            ),
-            raw.Statement(
-                'SELECT "id" FROM "signal" WHERE "strategy_id" = {} AND "body_hash" = {} '
-                'AND "received_at" >= {} ORDER BY "received_at" LIMIT 1',
-                (strategy_id, body_hash, since),
-            ),
-        ]
+async def earlier(strategy_id: int, body_hash: str, since: dt.datetime) -> Signal | None:
+    """The signal that the same body made at or after `since`, if any."""
+    return (
+        await Signal.filter(strategy_id=strategy_id, body_hash=body_hash, received_at__gte=since)
+        .order_by("received_at")
+        .first()
     )
-    sequence = int(lane[0]["last_sequence"])
-    return sequence, UUID(str(found[0]["id"])) if found else None
+
+
+async def accept(
+    ledger: Ledger,
+    signal: Signal,
+    intent: Intent | None,
+    messages: list[raw.Statement],
+    since: dt.datetime,
+) -> bool:
+    """Stores a signal with its messages and its intent, which gets the next number of the account's
+    lane, in one transaction. False, and nothing stored, when the same body came at or after
+    `since`.
+    """
+    account_id = signal.account_id
+    numbered = raw.Statement(
+        'UPDATE "account" SET "last_sequence" = "last_sequence" + 1 WHERE "id" = {} '
+        'RETURNING "last_sequence"',
+        (account_id,),
+    )
+    is_first = raw.Statement(
+        'SELECT 1 AS "first" WHERE NOT EXISTS (SELECT 1 FROM "signal" WHERE "strategy_id" = {} '
+        'AND "body_hash" = {} AND "received_at" >= {})',
+        (signal.strategy_id, signal.body_hash, since),
+        required=True,
+    )
+    statements = [numbered, is_first, raw.insertion(signal), *messages]
+    if intent is not None:
+        number = raw.Statement(
+            '(SELECT "last_sequence" FROM "account" WHERE "id" = {})', (account_id,)
+        )
+        statements.append(raw.insertion(intent, computed={"sequence": number}))
+    try:
+        told = await ledger.commit(statements)
+    except raw.Unmet:
+        return False
+    if intent is not None:
+        intent.id = int(told[-1][0]["id"])
+        intent.sequence = int(told[0][0]["last_sequence"])
+        intent._saved_in_db = True
+    return True
 
 
 async def count_duplicate(signal_id: UUID) -> None:
     await Signal.filter(id=signal_id).update(duplicates=F("duplicates") + 1)
-
-
-async def accept(signal: Signal, intent: Intent | None, messages: list[raw.Statement]) -> None:
-    """Stores a signal with its intent and messages in one step, after `earlier` locked the lane."""
-    statements = [raw.insertion(signal), *messages]
-    if intent is not None:
-        statements += [
-            raw.Statement(
-                'UPDATE "account" SET "last_sequence" = {} WHERE "id" = {}',
-                (intent.sequence, intent.account_id),
-            ),
-            raw.insertion(intent),
-        ]
-    rows = await raw.batch(statements)
-    if intent is not None:
-        intent.id = int(rows[-1][0]["id"])
-        intent._saved_in_db = True
 
 
 async def get(signal_id: UUID) -> Signal | None:

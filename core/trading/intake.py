@@ -194,37 +194,40 @@ class AlertDesk:
         *,
         outside: bool,
     ) -> tuple[Signal, Intent | None, bool]:
-        """Signal and intent in one transaction; the earlier signal and True for a duplicate."""
+        """Signal and intent in one transaction; the first signal and True for a duplicate."""
         digest = body_hash(raw)
         signal_id = self._office.random.uuid4()
-        async with self._office.ledger.executing():
-            sequence, earlier = await signals.earlier(
-                strategy.account_id, strategy.id, digest, received_at - dedupe_window(alert)
-            )
-            if earlier is not None:
-                await signals.count_duplicate(earlier)
-                await self._office.card(strategy.trader_id, earlier)
-                first = await signals.get(earlier)
-                assert first is not None
-                return first, None, True
-            signal = _signal(strategy, alert, signal_id, received_at, digest, masked, outside)
-            intent = None
-            events: list[tuple[str, Event]] = [(f"card:{signal_id}", SignalChanged(signal_id))]
-            if signal.state == "refused":
-                events.append((f"refused:{signal_id}", SignalRefused(signal_id)))
-            else:
-                intent = _intent(strategy, alert, signal, sequence + 1)
-            messages = [
-                outbox.putting(
-                    strategy.trader_id, event, key=key, now=received_at, signal_id=signal_id
-                )
-                for key, event in events
-            ]
-            await signals.accept(signal, intent, messages)
-            if outside and strategy.first_outside_alert_at is None:
-                await strategies.note_outside_alert(strategy.id, received_at)
-                strategy.first_outside_alert_at = received_at
+        signal = _signal(strategy, alert, signal_id, received_at, digest, masked, outside)
+        intent = None
+        events: list[tuple[str, Event]] = [(f"card:{signal_id}", SignalChanged(signal_id))]
+        if signal.state == "refused":
+            events.append((f"refused:{signal_id}", SignalRefused(signal_id)))
+        else:
+            intent = _intent(strategy, alert, signal)
+        trader_id = strategy.trader_id
+        messages = [
+            outbox.putting(trader_id, event, key=key, now=received_at, signal_id=signal_id)
+            for key, event in events
+        ]
+        ledger = self._office.ledger
+        since = received_at - dedupe_window(alert)
+        if await signals.accept(ledger, signal, intent, messages, since):
+            await self._note_outside(strategy, received_at, outside=outside)
             return signal, intent, False
+        async with ledger.executing():
+            first = await signals.earlier(strategy.id, digest, since)
+            assert first is not None
+            await signals.count_duplicate(first.id)
+            await self._office.card(trader_id, first.id)
+        return first, None, True
+
+    async def _note_outside(
+        self, strategy: Strategy, received_at: dt.datetime, *, outside: bool
+    ) -> None:
+        if outside and strategy.first_outside_alert_at is None:
+            async with self._office.ledger.executing():
+                await strategies.note_outside_alert(strategy.id, received_at)
+            strategy.first_outside_alert_at = received_at
 
     async def _answer(self, signal: Signal, *, duplicate: bool) -> AlertAnswer:
         made = await orders.of_signal(signal.id)
@@ -258,11 +261,11 @@ def _signal(
     )
 
 
-def _intent(strategy: Strategy, alert: Alert, signal: Signal, sequence: int) -> Intent:
+def _intent(strategy: Strategy, alert: Alert, signal: Signal) -> Intent:
     return Intent(
         account_id=signal.account_id,
         partition=signal.partition,
-        sequence=sequence,
+        sequence=0,
         key=f"signal:{signal.id}",
         source="signal",
         kind="trade",

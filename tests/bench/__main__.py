@@ -1,11 +1,12 @@
 """`make bench`."""
 
 import argparse
-import asyncio
 import sys
+
+import uvloop
 
 from tests.bench.run import bench
 
 parser = argparse.ArgumentParser(prog="bench", description=bench.__doc__)
 parser.add_argument("--alerts", type=int, default=200, help="alerts per measurement")
-sys.exit(asyncio.run(bench(parser.parse_args().alerts)))
+sys.exit(uvloop.run(bench(parser.parse_args().alerts)))

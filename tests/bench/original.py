@@ -12,6 +12,7 @@ import random
 import sys
 from typing import Any
 
+import uvloop
 from aiohttp import web
 from dydx_v4_client import OrderFlags
 from dydx_v4_client.indexer.rest.constants import OrderType
@@ -86,4 +87,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    uvloop.run(main())

@@ -22,6 +22,7 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
+import aiohttp
 import httpx
 from v4_proto.cosmos.tx.v1beta1.service_pb2 import BroadcastTxRequest
 
@@ -189,10 +190,11 @@ async def _original(rtt_ms: int, alerts: int) -> list[Sample]:
 
     phrase = str(Bip39MnemonicGenerator().FromWordsNumber(Bip39WordsNum.WORDS_NUM_24))
     address = SigningKey.from_phrase(phrase).address
-    async with _paper() as (network, arrivals), httpx.AsyncClient(timeout=30) as client:
+    async with _paper() as (network, arrivals), aiohttp.ClientSession() as client:
         rest = f"http://127.0.0.1:{network.rest_port}"
         funded = {"address": address, "subaccountNumber": 0, "amount": 10_000}
-        (await client.post(f"{rest}/faucet/tokens", json=funded)).raise_for_status()
+        async with client.post(f"{rest}/faucet/tokens", json=funded) as given_funds:
+            given_funds.raise_for_status()
         markets = await _tickers(network.rest_port)
         child = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -219,9 +221,7 @@ async def _original(rtt_ms: int, alerts: int) -> list[Sample]:
             market, action = _turn(number, markets)
             size = float(SIZE_USD / Decimal(market["oraclePrice"]))
             alert = {"symbol": market["ticker"], "action": action, "size": size}
-            answer = await client.post(f"http://127.0.0.1:{port}/signal", json=alert)
-            body: dict[str, Any] = answer.json()
-            return body
+            return await _post(client, f"http://127.0.0.1:{port}/signal", json.dumps(alert))
 
         try:
             return await _measure(network, arrivals, alerts, send)
@@ -234,7 +234,7 @@ async def _ours(
     rtt_ms: int, alerts: int, settings: dict[str, str]
 ) -> tuple[list[Sample], dict[str, Any]]:
     folder = Path(tempfile.mkdtemp(prefix="perpgram-bench-"))
-    async with _paper() as (network, arrivals), httpx.AsyncClient(timeout=30) as client:
+    async with _paper() as (network, arrivals), aiohttp.ClientSession() as client:
         world = World(
             folder,
             network={
@@ -254,9 +254,7 @@ async def _ours(
 
             async def send(number: int) -> dict[str, Any]:
                 market, action = _turn(number, markets)
-                answer = await client.post(url, content=_alert(template, market, action, number))
-                body: dict[str, Any] = answer.json()
-                return body
+                return await _post(client, url, _alert(template, market, action, number))
 
             samples = await _measure(network, arrivals, alerts, send)
             extra = await _burst(client, url, template, markets) if rtt_ms == 0 else {}
@@ -266,14 +264,22 @@ async def _ours(
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _alert(template: str, market: dict[str, Any], action: str, number: int) -> bytes:
+async def _post(client: aiohttp.ClientSession, url: str, body: str) -> dict[str, Any]:
+    headers = {"Content-Type": "application/json"}
+    async with client.post(url, data=body, headers=headers) as answer:
+        answer.raise_for_status()
+        found: dict[str, Any] = await answer.json()
+        return found
+
+
+def _alert(template: str, market: dict[str, Any], action: str, number: int) -> str:
     now = dt.datetime.now(dt.UTC)
     body = filled(template, ticker=market["ticker"], action=action, id=f"b{number}", time=now)
-    return json.dumps(json.loads(body) | {"size_usd": str(SIZE_USD)}).encode()
+    return json.dumps(json.loads(body) | {"size_usd": str(SIZE_USD)})
 
 
 async def _burst(
-    client: httpx.AsyncClient, url: str, template: str, markets: list[dict[str, Any]]
+    client: aiohttp.ClientSession, url: str, template: str, markets: list[dict[str, Any]]
 ) -> dict[str, Any]:
     """Alerts as fast as they are answered, over several connections; all are stored."""
     await asyncio.sleep(3)
@@ -282,8 +288,7 @@ async def _burst(
     async def sender() -> None:
         for number in numbers:
             market, action = _turn(number, markets)
-            answer = await client.post(url, content=_alert(template, market, action, number))
-            answer.raise_for_status()
+            await _post(client, url, _alert(template, market, action, number))
 
     began = time.monotonic()
     await asyncio.gather(*(sender() for _ in range(BURST_CONNECTIONS)))
