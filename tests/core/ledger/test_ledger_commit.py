@@ -59,8 +59,11 @@ async def test_a_later_executor_fences_the_earlier_one_off(ledger_url: str) -> N
 
 
 async def test_it_is_refused_inside_a_transaction(ledger_url: str) -> None:
-    async with open_ledger(
-        ledger_url, clock=SystemClock(), random=SystemRandom(), copies_dir=None, holder="t"
-    ) as ledger, ledger.transaction():
+    async with (
+        open_ledger(
+            ledger_url, clock=SystemClock(), random=SystemRandom(), copies_dir=None, holder="t"
+        ) as ledger,
+        ledger.transaction(),
+    ):
         with pytest.raises(LedgerMisuse):
             await ledger.commit([Statement(PUT, ("a", "1"))])
