@@ -28,6 +28,7 @@ from bot.networks import build_venue, start_venue
 from bot.paper import PaperChild
 from bot.readiness import DeskReadiness
 from bot.settings import Settings, SettingsError
+from bot.stdin import when_stdin_closes
 from core.clock import Clock, Random, SystemClock, SystemRandom
 from core.dydx import dependency
 from core.dydx.network import NetworkName
@@ -59,9 +60,9 @@ class Process:
     http_port: int
 
 
-async def run(settings: Settings) -> None:
-    """`perpgram run`: until SIGTERM or SIGINT. Raises StartRefused with one line, also when the
-    ledger's lock was lost on the way.
+async def run(settings: Settings, *, until_stdin_closes: bool = False) -> None:
+    """`perpgram run`: until SIGTERM or SIGINT, or also until standard input ends. Raises
+    StartRefused with one line, also when the ledger's lock was lost on the way.
     """
     set_up_logs(settings.log_level)
     forbid_core_dumps()
@@ -69,6 +70,8 @@ async def run(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
+    if until_stdin_closes:
+        when_stdin_closes(stopped.set)
     try:
         dependency.check()
         settings.refuse_unready()

@@ -11,11 +11,16 @@ from typing import Any
 Command = Callable[[argparse.Namespace], Coroutine[Any, Any, int]]
 
 
+_UNTIL_HELP = "end when standard input ends, as it does when the parent process is gone"
+
+
 def parser() -> argparse.ArgumentParser:
     """All commands and their options."""
     root = argparse.ArgumentParser(prog="perpgram", description="A Telegram desk for dYdX v4.")
     commands = root.add_subparsers(dest="command", required=True, metavar="command")
-    commands.add_parser("run", help="start the bot").set_defaults(act=_run)
+    run = commands.add_parser("run", help="start the bot")
+    run.add_argument("--until-stdin-closes", action="store_true", help=_UNTIL_HELP)
+    run.set_defaults(act=_run)
     demo = commands.add_parser("demo", help="the whole desk on this machine, with a chat page")
     demo.add_argument("--port", type=int, default=8090, help="port of the chat page")
     demo.add_argument("--host", default="127.0.0.1", help="address of the chat page")
@@ -23,9 +28,7 @@ def parser() -> argparse.ArgumentParser:
     story = commands.add_parser("story", help="the demo, scripted and proved step by step")
     story.set_defaults(act=_story)
     paper = commands.add_parser("paper", help="a local dYdX on loopback")
-    paper.add_argument(
-        "--until-stdin-closes", action="store_true", help="end when standard input ends"
-    )
+    paper.add_argument("--until-stdin-closes", action="store_true", help=_UNTIL_HELP)
     paper.set_defaults(act=_paper)
     commands.add_parser(
         "admin-link", help="a new one-time link that makes its visitor admin"
@@ -67,7 +70,7 @@ async def _run(arguments: argparse.Namespace) -> int:
     from bot.app import run
     from bot.settings import load_settings
 
-    await run(load_settings())
+    await run(load_settings(), until_stdin_closes=arguments.until_stdin_closes)
     return 0
 
 

@@ -9,6 +9,8 @@ import sys
 
 import structlog
 
+from bot.stdin import when_stdin_closes
+
 log = structlog.get_logger(__name__)
 
 RESTART_PAUSE_S = (1.0, 2.0, 4.0, 8.0, 16.0)
@@ -25,17 +27,10 @@ async def serve_paper(*, until_stdin_closes: bool) -> int:
         await serve(settings)
         return 0
     serving = asyncio.create_task(serve(settings))
-    asyncio.get_running_loop().add_reader(sys.stdin.fileno(), _end_with_parent, serving)
+    when_stdin_closes(serving.cancel)
     with contextlib.suppress(asyncio.CancelledError):
         await serving
     return 0
-
-
-def _end_with_parent(serving: asyncio.Task[None]) -> None:
-    """Standard input is a pipe that the parent holds; its end means that the parent is gone."""
-    if not os.read(sys.stdin.fileno(), 4096):
-        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
-        serving.cancel()
 
 
 class PaperChild:
@@ -78,6 +73,7 @@ class PaperChild:
             "--until-stdin-closes",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
             env={**os.environ, **self._environment},
         )
 

@@ -62,6 +62,14 @@ class Chain:
         rows: list[dict[str, str]] = answer.json()["fills"]
         return rows
 
+    async def faults(self) -> dict[str, object]:
+        """The faults that are switched on at a network that tells them; empty elsewhere."""
+        answer = await self._http.get("/paper/faults")
+        if answer.status_code != 200:
+            return {}
+        found: dict[str, object] = answer.json()
+        return {name: value for name, value in found.items() if value}
+
     async def set_price(self, ticker: str, price: Decimal) -> None:
         """Moves the oracle price; returns once a block has it."""
         answer = await self._http.post(
@@ -87,7 +95,7 @@ class Chain:
             await asyncio.sleep(0.2)
         wanted = "an open position" if is_open else "a flat position"
         raise NotProved(
-            f"the node showed no {wanted} within {within_s:.0f} s; committed: {quantums} quantums, "
+            f"the node did not show {wanted} within {within_s:.0f} s; committed: {quantums} quantums, "
             f"{usdc} USDC"
         )
 

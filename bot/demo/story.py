@@ -81,13 +81,18 @@ class Teller:
         grpc_address = world.network["DYDX_PAPER_GRPC"].split(",")[0]
         self._chain = Chain(grpc_address, addresses.paper_rest)
         self.say(f"paper dYdX {addresses.paper_rest} · bot {addresses.bot_http}")
+        faults = await self._chain.faults()
+        if faults:
+            self.say(f"faults that are switched on at the network: {json.dumps(faults)}")
         funded_before = await self._connect()
         url, template = await self._strategy()
         market = await self._chain.market(TICKER)
         perpetual_id = int(market["clobPairId"])
         body = self._alert(template)
         answer = await self._send(url, body)
-        if answer.get("status") not in ("ACCEPTED", "FILLED"):
+        if answer.get("status") == "PENDING":
+            self.say("no outcome yet: the chain is asked what became of the order")
+        elif answer.get("status") not in ("ACCEPTED", "FILLED"):
             raise StoryFailed(f"the webhook answered {answer}")
         await self._opened(perpetual_id, market)
         await self._resent(url, body, perpetual_id)

@@ -23,6 +23,7 @@ from core.clock import SystemClock, SystemRandom
 
 START_WITHIN_S = 90.0
 STOP_WITHIN_S = 30.0
+PROJECT = Path(__file__).resolve().parents[2]
 PAPER_NAMES = ("GRPC", "REST", "WS", "CHAIN_ID", "FAUCET")
 
 
@@ -54,7 +55,11 @@ def foreign_network() -> dict[str, str]:
 
 
 class Child:
-    """One process of ours with its output in a file."""
+    """One process of ours with its output in a file.
+
+    It runs in the folder of its output, so that it reads nobody's `.env`, and ends when our end of
+    its standard input does.
+    """
 
     def __init__(self, name: str, command: list[str], environment: Mapping[str, str], log: Path):
         self.name = name
@@ -70,7 +75,9 @@ class Child:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=output,
                 stderr=output,
-                env={**os.environ, **self._environment},
+                env={**os.environ, **self._environment, "PYTHONPATH": str(PROJECT)},
+                cwd=self.log.parent,
+                start_new_session=True,
             )
 
     @property
@@ -182,7 +189,7 @@ class World:
             await self.paper.answers(f"{self.paper_rest}/v4/height")
         self.bot = Child(
             "the bot",
-            [sys.executable, "-m", "bot", "run"],
+            [sys.executable, "-m", "bot", "run", "--until-stdin-closes"],
             self.bot_environment(),
             self.folder / "bot.log",
         )
