@@ -95,8 +95,8 @@ class Chain:
             await asyncio.sleep(0.2)
         wanted = "an open position" if is_open else "a flat position"
         raise NotProved(
-            f"the node did not show {wanted} within {within_s:.0f} s; committed: {quantums} quantums, "
-            f"{usdc} USDC"
+            f"the node did not show {wanted} within {within_s:.0f} s; committed: "
+            f"{quantums} quantums, {usdc} USDC"
         )
 
 
