@@ -54,6 +54,10 @@ async def test_a_signal_has_one_card_that_is_edited_and_a_reply_when_it_ends(
         (sending, "⏳ sending"),
         (replace(sending, state="unknown"), "❔ no answer from the node"),
         (replace(order, state="accepted", filled_size=Decimal(0)), "⏳ waiting for the fill"),
+        (
+            replace(order, state="unknown", filled_size=Decimal(0)),
+            "👁 the bot will watch stop and target; they do not rest on chain",
+        ),
     ):
         world.desk.signal_rows[signal_id] = replace(filled, state="stored", orders=(step,))
         world.outbox.put(me.id, SignalChanged(signal_id), world.clock.now(), signal_id)

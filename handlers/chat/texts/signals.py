@@ -17,6 +17,7 @@ from handlers.chat.texts.screen import (
     REFUSED,
     UNKNOWN,
     WAITING,
+    WATCHED,
     Screen,
     clean,
     lines,
@@ -47,6 +48,8 @@ def card(signal: SignalView, nonce: int) -> Screen:
     if len(signal.orders) > MAX_ORDERS:
         parts.append(f"and {len(signal.orders) - MAX_ORDERS} more orders")
     parts += _outcome_lines(signal)
+    if _is_opening(signal):
+        parts.append(f"{WATCHED} the bot will watch stop and target; they do not rest on chain")
     if position is not None and _has_fill(signal):
         parts += _position_lines(position)
     if signal.duplicates:
@@ -65,6 +68,14 @@ def card(signal: SignalView, nonce: int) -> Screen:
 
 def _has_fill(signal: SignalView) -> bool:
     return any(order.filled_size > 0 for order in signal.orders)
+
+
+def _is_opening(signal: SignalView) -> bool:
+    """Whether an order that may open or enlarge a position is on its way."""
+    if not signal.orders or _has_fill(signal):
+        return False
+    order = signal.orders[-1]
+    return not order.reduce_only and order.state in ("broadcasting", "accepted", "unknown")
 
 
 def _outcome_lines(signal: SignalView) -> list[Text | str | None]:
