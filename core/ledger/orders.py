@@ -136,7 +136,3 @@ async def known_fills(fill_uuids: list[UUID]) -> set[UUID]:
 
 async def add_fill(fill: Fill) -> None:
     await fill.save(force_create=True)
-
-
-async def fills_of_position(position_id: int) -> list[Fill]:
-    return await Fill.filter(position_id=position_id).order_by("id")

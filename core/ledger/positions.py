@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -76,7 +75,3 @@ async def set_protection_state(position_id: int, state: str, attempts: int | Non
     if attempts is not None:
         values["attempts"] = attempts
     await Protection.filter(position_id=position_id).update(**values)
-
-
-async def closed_since(account_ids: list[int], since: dt.datetime) -> list[Position]:
-    return await Position.filter(account_id__in=account_ids, closed_at__gte=since).order_by("id")

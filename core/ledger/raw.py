@@ -65,11 +65,6 @@ def prepared(statements: Sequence[Statement]) -> list[tuple[str, list[Any], bool
     return [(_placed(one, sqlite=True), list(one.values), one.required) for one in statements]
 
 
-def row_lock() -> str:
-    """What a SELECT ends with to lock its row; SQLite's write transactions are alone anyway."""
-    return "" if _is_sqlite(require_context().db()) else " FOR UPDATE"
-
-
 def insertion(
     row: Model,
     *,
