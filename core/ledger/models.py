@@ -201,6 +201,9 @@ class Intent(Model):
 class Order(Model):
     """One order on dYdX. States and their transitions: core/trading/states.py; `tx` is what was
     signed last.
+
+    Short-term orders have a good-til-block; stateful ones a good-til-block-time (unix seconds), the
+    nonce they were signed with and, once it is proved, the height of their block.
     """
 
     id = fields.IntField(primary_key=True)
@@ -226,6 +229,13 @@ class Order(Model):
     subticks = fields.CharField(max_length=24)
     reduce_only = fields.BooleanField()
     good_til_block = fields.BigIntField()
+    good_til_block_time = fields.BigIntField(null=True)
+    time_in_force = fields.IntField(default=1, db_default=1)
+    condition_type = fields.IntField(default=0, db_default=0)
+    trigger_price = money_or_none()
+    nonce = fields.BigIntField(null=True)
+    included_height = fields.BigIntField(null=True)
+    cancel_asked_at = fields.DatetimeField(null=True)
     tx = fields.BinaryField()
     tx_hash = fields.CharField(max_length=64)
     state = fields.CharField(max_length=20)
@@ -242,7 +252,7 @@ class Order(Model):
     class Meta:
         table = "order"
         unique_together = (("account_id", "client_id"),)
-        indexes = (("account_id", "state"), ("signal_id",), ("intent_id",))
+        indexes = (("account_id", "state"), ("signal_id",), ("intent_id",), ("position_id",))
 
 
 class OrderTransition(Model):
@@ -301,8 +311,9 @@ class Position(Model):
 
 
 class Protection(Model):
-    """The plan of a position: prices at which it is closed. held_by: bot (watched) or chain. state:
-    armed, closing, done.
+    """The plan of a position: prices at which it is closed. state: armed, closing, done.
+
+    What of it rests on chain is told by the orders of its position.
     """
 
     id = fields.IntField(primary_key=True)
@@ -312,7 +323,6 @@ class Protection(Model):
     position_id: int
     take_profit = money_or_none()
     stop_loss = money_or_none()
-    held_by = fields.CharField(max_length=8)
     state = fields.CharField(max_length=8)
     attempts = fields.IntField(default=0, db_default=0)
 

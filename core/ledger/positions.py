@@ -52,7 +52,7 @@ async def protections(position_ids: list[int]) -> dict[int, Protection]:
 
 
 async def set_plan(
-    position_id: int, take_profit: Decimal | None, stop_loss: Decimal | None, held_by: str
+    position_id: int, take_profit: Decimal | None, stop_loss: Decimal | None
 ) -> Protection:
     """Sets the plan's prices and arms it."""
     row = await Protection.get_or_none(position_id=position_id)
@@ -61,10 +61,9 @@ async def set_plan(
             position_id=position_id,
             take_profit=take_profit,
             stop_loss=stop_loss,
-            held_by=held_by,
             state="armed",
         )
-    row.take_profit, row.stop_loss, row.held_by = take_profit, stop_loss, held_by
+    row.take_profit, row.stop_loss = take_profit, stop_loss
     row.state = "armed"
     await row.save()
     return row

@@ -32,9 +32,18 @@ class OrderKey:
 
 
 @dataclass(frozen=True)
+class TwapTerms:
+    """How a TWAP order is spread: seconds over all, seconds between parts, tolerance in ppm."""
+
+    duration_s: int
+    interval_s: int
+    price_tolerance_ppm: int
+
+
+@dataclass(frozen=True)
 class PaperOrder:
     """An order as it was signed. Exactly one of good_til_block and good_til_block_time (unix
-    seconds) is set.
+    seconds) is set. A trading key's order carries the ids of its authenticators.
     """
 
     key: OrderKey
@@ -48,6 +57,11 @@ class PaperOrder:
     client_metadata: int
     condition_type: int = 0
     trigger_subticks: int = 0
+    twap: TwapTerms | None = None
+    builder_address: str | None = None
+    builder_fee_ppm: int | None = None
+    order_router_address: str | None = None
+    authenticators: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -105,11 +119,15 @@ class Filled:
 class SubaccountChanged:
     """A subaccount's committed state after the block: USDC in quote quantums, signed positions by
     perpetual id.
+
+    `funding` is what was settled in this block by perpetual id, in quote quantums, positive where
+    the subaccount received it.
     """
 
     subaccount: SubaccountKey
     usdc_quote_quantums: int
     positions: tuple[tuple[int, int], ...]
+    funding: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -129,11 +147,16 @@ class Transferred:
 
 @dataclass(frozen=True)
 class StatefulChanged:
-    """A stateful order's state in the block: placed, triggered, canceled, expired."""
+    """A stateful order's state in the block: placed (OPEN, or UNTRIGGERED for a conditional one),
+    triggered (OPEN, `triggered`), cancelled, expired or removed (CANCELED with its reason).
+    """
 
     order: PaperOrder
     status: Literal["OPEN", "UNTRIGGERED", "CANCELED"]
     reason: str | None
+    triggered: bool = False
+    event_id: bytes = b""
+    transaction_hash: str = ""
 
 
 @dataclass(frozen=True)
@@ -145,7 +168,42 @@ class OracleMoved:
     exponent: int
 
 
-BlockEvent = Filled | SubaccountChanged | Transferred | StatefulChanged | OracleMoved
+@dataclass(frozen=True)
+class PremiumSampled:
+    """The rate that the next funding would have, in ppm per hour: the market's nextFundingRate."""
+
+    perpetual_id: int
+    rate_ppm: int
+
+
+@dataclass(frozen=True)
+class FundingIndexed:
+    """Hourly funding: the rate of the hour in ppm, and the perpetual's cumulated index after it."""
+
+    perpetual_id: int
+    rate_ppm: int
+    funding_index: int
+    oracle_price: int
+
+
+@dataclass(frozen=True)
+class Rewarded:
+    """A trading reward for an owner, in the native coin's smallest unit (10^-18)."""
+
+    owner: str
+    amount: int
+
+
+BlockEvent = (
+    Filled
+    | SubaccountChanged
+    | Transferred
+    | StatefulChanged
+    | OracleMoved
+    | PremiumSampled
+    | FundingIndexed
+    | Rewarded
+)
 
 
 @dataclass(frozen=True)
