@@ -149,7 +149,8 @@ async def started(
         for venue in venues.values():
             stack.push_async_callback(venue.close)
         stack.push_async_callback(lanes.close)
-        connecting = asyncio.create_task(_connect(venues, lanes))
+        stack.push_async_callback(desk.close_key_work)
+        connecting = asyncio.create_task(_connect(venues, lanes, desk))
         stack.push_async_callback(_cancel, connecting)
         await chat.start()
         stack.push_async_callback(chat.close)
@@ -187,6 +188,7 @@ def _build_lanes(
             random=random,
             outbox_bell=bell,
             good_til_blocks=settings.good_til_blocks,
+            stop_slippage_bps=settings.stop_slippage_bps,
             observer=observer,
         )
 
@@ -205,7 +207,7 @@ async def _listen(app: web.Application, settings: Settings) -> Listener:
         ) from None
 
 
-async def _connect(venues: dict[NetworkName, Venue], lanes: Lanes) -> None:
+async def _connect(venues: dict[NetworkName, Venue], lanes: Lanes, desk: LiveDesk) -> None:
     """Networks first, then the lanes; what cannot be reached now is tried again by the monitor."""
     results = await asyncio.gather(
         *(start_venue(venue) for venue in venues.values()), return_exceptions=True
@@ -213,6 +215,7 @@ async def _connect(venues: dict[NetworkName, Venue], lanes: Lanes) -> None:
     for result in results:
         if isinstance(result, Exception):
             log.error("a network could not be started", error=repr(result))
+    await desk.resume_key_work()
     await lanes.start_all()
 
 

@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args
 from urllib.parse import urlsplit
@@ -165,6 +166,15 @@ class Settings(BaseSettings):
     good_til_blocks: Annotated[int, Field(ge=1, le=20)] = _setting(
         10, "Blocks for which a short-term order stays valid.", cure="write a number from 1 to 20"
     )
+    stop_slippage_percent: Annotated[Decimal, Field(gt=0, lt=100, decimal_places=2)] | None = (
+        _setting(
+            None,
+            "How far behind its trigger, in percent, a stop or target on chain may fill. Too little "
+            "and it disappears without a fill.",
+            cure="write a number of percent above 0 and below 100, like 7.5",
+            shown="5 for BTC and ETH, 10 for all others",
+        )
+    )
     monitor_interval_s: Annotated[int, Field(ge=1, le=3600)] = _setting(
         15,
         "Seconds between two reconciliations of positions with the chain.",
@@ -298,17 +308,18 @@ class Settings(BaseSettings):
             faucet=faucet,
         )
 
+    @property
+    def stop_slippage_bps(self) -> int | None:
+        """`stop_slippage_percent` in hundredths of a percent."""
+        percent = self.stop_slippage_percent
+        return None if percent is None else int(percent * 100)
+
     def refuse_unready(self) -> None:
         """Raises SettingsError where `run` must not start although every value is well-formed."""
         if self.bot_token is None:
             raise SettingsError(
                 "BOT_TOKEN is missing; ask @BotFather in Telegram for a bot and write "
                 "BOT_TOKEN=… into .env"
-            )
-        if "mainnet" in self.networks:
-            raise SettingsError(
-                "NETWORKS=mainnet is refused: stops do not rest on chain yet, so that a position "
-                "would be unprotected whenever this process is down; take mainnet out of NETWORKS"
             )
 
     def public_url_problem(self) -> str | None:

@@ -8,8 +8,12 @@ from decimal import Decimal
 
 import grpc
 import httpx
+from v4_proto.dydxprotocol.clob.order_pb2 import OrderId
+from v4_proto.dydxprotocol.clob.query_pb2 import QueryStatefulOrderRequest
+from v4_proto.dydxprotocol.clob.query_pb2_grpc import QueryStub as ClobStub
 from v4_proto.dydxprotocol.subaccounts.query_pb2 import QueryGetSubaccountRequest
 from v4_proto.dydxprotocol.subaccounts.query_pb2_grpc import QueryStub
+from v4_proto.dydxprotocol.subaccounts.subaccount_pb2 import SubaccountId
 
 CALL_S = 5.0
 
@@ -29,6 +33,7 @@ class Chain:
             else grpc.aio.insecure_channel(target)
         )
         self._subaccounts = QueryStub(self._channel)
+        self._clob = ClobStub(self._channel)
         self._http = httpx.AsyncClient(base_url=rest_url, timeout=CALL_S)
 
     async def close(self) -> None:
@@ -61,6 +66,36 @@ class Chain:
         answer.raise_for_status()
         rows: list[dict[str, str]] = answer.json()["fills"]
         return rows
+
+    async def resting(self, address: str, number: int = 0) -> list[dict[str, str]]:
+        """The account's orders that the node's committed state holds: named by the indexer, proved
+        by the node.
+        """
+        answer = await self._http.get(
+            "/v4/orders",
+            params={"address": address, "subaccountNumber": number, "limit": 100},
+        )
+        answer.raise_for_status()
+        held = []
+        for row in answer.json():
+            if row["orderFlags"] == "0":
+                continue
+            order_id = OrderId(
+                subaccount_id=SubaccountId(owner=address, number=number),
+                client_id=int(row["clientId"]),
+                order_flags=int(row["orderFlags"]),
+                clob_pair_id=int(row["clobPairId"]),
+            )
+            try:
+                await self._clob.StatefulOrder(
+                    QueryStatefulOrderRequest(order_id=order_id), timeout=CALL_S
+                )
+            except grpc.aio.AioRpcError as error:
+                if error.code() is not grpc.StatusCode.NOT_FOUND:
+                    raise
+                continue
+            held.append(row)
+        return held
 
     async def faults(self) -> dict[str, object]:
         """The faults that are switched on at a network that tells them; empty elsewhere."""

@@ -138,7 +138,7 @@ class Teller:
         return fields
 
     async def _opened(self, perpetual_id: int, market: dict[str, str]) -> None:
-        self._step("The order fills; the position is watched")
+        self._step("The order fills; stop and target rest on chain")
         _, quantums = await self._node.wait_position(
             self._address, perpetual_id, is_open=True, within_s=FILL_WITHIN_S
         )
@@ -148,7 +148,15 @@ class Teller:
         self._prove(f"node: position {size.normalize():f} {TICKER}")
         fills = await self._fills_of("BUY")
         self._prove(f"indexer: {len(fills)} fill(s), {_sum(fills)} {TICKER} bought")
-        await self._user.wait_for_text("watched by the bot", CHAT_WITHIN_S)
+        await self._user.wait_for_text("protected on chain", CHAT_WITHIN_S)
+        held = await self._node.resting(self._address)
+        guards = {row["type"]: row for row in held if row["reduceOnly"]}
+        if set(guards) != {"STOP_LIMIT", "TAKE_PROFIT"}:
+            raise StoryFailed(f"the chain's state holds {sorted(guards)}, not a stop and a target")
+        for kind, row in sorted(guards.items()):
+            if Decimal(row["size"]) != SIZE:
+                raise StoryFailed(f"the {kind} order covers {row['size']} of {SIZE}")
+            self._prove(f"node: {kind} {row['side']} {row['size']} at {row['triggerPrice']} rests")
         self._tell()
 
     async def _resent(self, url: str, body: bytes, perpetual_id: int) -> None:
@@ -185,6 +193,16 @@ class Teller:
         if abs(shown - gain) > Decimal("0.01"):
             raise StoryFailed(f"the chat says {shown}, the chain {gain}")
         self._prove(f"chat says {shown:+f} USDC, the chain's balance changed by {gain:+f}")
+        await self._nothing_left()
+
+    async def _nothing_left(self) -> None:
+        """The plan's other order is gone: it would act on the next position."""
+        deadline = time.monotonic() + FILL_WITHIN_S
+        while left := await self._node.resting(self._address):
+            if time.monotonic() > deadline:
+                raise StoryFailed(f"{len(left)} order(s) of the closed position are left on chain")
+            await asyncio.sleep(0.5)
+        self._prove("node: no order of the closed position is left")
 
     # telling
 

@@ -6,21 +6,37 @@ import datetime as dt
 import difflib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
-from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
+from core.signals.alert import Action, Alert, Force, Level, OrderKind, Terms
 from core.signals.faults import AlertFault
 from core.signals.masking import safe_name
 from core.signals.placeholders import cure_of, placeholder_in
 from core.signals.reading import AlertObject, number_of
 
+_T = TypeVar("_T")
+
 MAX_SYMBOL = 64
 MAX_ID = 64
 MAX_AHEAD = dt.timedelta(seconds=120)
 BAR_HINT_AGE = dt.timedelta(seconds=60)
-FIELDS = ("symbol", "action", "size", "size_usd", "take_profit", "stop_loss", "time", "id")
+MIN_EXPIRES = dt.timedelta(minutes=1)
+MAX_EXPIRES = dt.timedelta(days=90)
+FIELDS = (
+    "symbol",
+    "action",
+    "type",
+    "price",
+    "time_in_force",
+    "expires",
+    "size",
+    "size_usd",
+    "take_profit",
+    "stop_loss",
+    "time",
+    "id",
+)
 SECRET_FIELD = "secret"  # noqa: S105 - the field's name
 
 _ALIASES = {
@@ -45,6 +61,18 @@ _ALIASES = {
     "sl": "stop_loss",
     "stop": "stop_loss",
     "stoploss": "stop_loss",
+    "order_type": "type",
+    "ordertype": "type",
+    "kind": "type",
+    "limit_price": "price",
+    "limitprice": "price",
+    "stop_price": "price",
+    "trigger_price": "price",
+    "tif": "time_in_force",
+    "timeinforce": "time_in_force",
+    "expiry": "expires",
+    "expiration": "expires",
+    "ttl": "expires",
     "timenow": "time",
     "timestamp": "time",
     "order_id": "id",
@@ -58,15 +86,9 @@ _TIME = re.compile(
     re.ASCII,
 )
 _EPOCH = re.compile(r"\d{10}|\d{13}", re.ASCII)
+_DURATION = re.compile(r"(\d{1,8})\s?([smhd]?)", re.ASCII)
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 _EARLIEST = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
-
-
-class Action(StrEnum):
-    """What an alert asks for; what that means for an open position is the desk's to decide."""
-
-    BUY = "buy"
-    SELL = "sell"
-    CLOSE = "close"
 
 
 _ACTIONS = {
@@ -78,33 +100,14 @@ _ACTIONS = {
 }
 
 
-@dataclass(frozen=True)
-class Level:
-    """Where a take profit or stop loss lies: an absolute price, or a distance from the entry in
-    percent. Exactly one of the two is set.
-    """
-
-    price: Decimal | None
-    percent: Decimal | None
-
-
-@dataclass(frozen=True)
-class Alert:
-    """An alert that was understood.
-
-    `size` is in base units, `size_usd` in USD; at most one is set. `time` is in UTC. `hint` says
-    what may be wrong with an alert that can be used (its time looks like a bar's).
-    """
-
-    action: Action
-    symbol: str
-    size: Decimal | None
-    size_usd: Decimal | None
-    take_profit: Level | None
-    stop_loss: Level | None
-    time: dt.datetime | None
-    id: str | None
-    hint: str | None = None
+_FORCES = {
+    "gtt": Force.GTT,
+    "gtc": Force.GTT,
+    "gtd": Force.GTT,
+    "ioc": Force.IOC,
+    "post_only": Force.POST_ONLY,
+    "postonly": Force.POST_ONLY,
+}
 
 
 def secret_of(obj: Mapping[str, Any]) -> str | None:
@@ -143,6 +146,7 @@ def parse_alert(obj: Mapping[str, Any], now: dt.datetime) -> Alert:
         time=time,
         id=fields.id(),
         hint=_bar_time_hint(time, now),
+        terms=fields.terms(action),
     )
 
 
@@ -264,6 +268,94 @@ class _Fields:
                 "The side comes from action; write a size above zero or leave it out.",
             )
         return number
+
+    def terms(self, action: Action) -> Terms:
+        """The kind of order; without `type` it is a market order."""
+        kind = self._choice("type", {kind.value: kind for kind in OrderKind}) or OrderKind.MARKET
+        price = self.amount("price")
+        force = self._choice("time_in_force", _FORCES)
+        expires = self._expires()
+        if kind is OrderKind.MARKET:
+            for name, value in (("price", price), ("time_in_force", force), ("expires", expires)):
+                if value is not None:
+                    raise self.fault(
+                        name,
+                        f"{name}_without_type",
+                        f"{name} is given, but a market order has none.",
+                        'Add "type": "limit" (or "stop"), or leave it out.',
+                    )
+            return Terms()
+        if action is Action.CLOSE:
+            raise self.fault(
+                "type",
+                "type_of_close",
+                f"A close cannot be a {kind.value} order.",
+                "It is sent at market; leave type out, or give the position a take_profit.",
+            )
+        if price is None:
+            raise self.fault(
+                "type",
+                "price_missing",
+                f"A {kind.value} order needs a price.",
+                'Add "price": 95000.',
+            )
+        if kind is OrderKind.STOP and force is not None:
+            raise self.fault(
+                "time_in_force",
+                "time_in_force_of_stop",
+                "A stop order has no time_in_force.",
+                "It waits for its price and then trades at market; leave time_in_force out.",
+            )
+        if kind is OrderKind.LIMIT:
+            force = force or Force.GTT
+            if force is Force.IOC and expires is not None:
+                raise self.fault(
+                    "expires",
+                    "expires_of_ioc",
+                    "An IOC order does not wait, so that it cannot expire.",
+                    "Leave expires out, or use gtt or post_only.",
+                )
+        return Terms(kind, price, force, expires)
+
+    def _choice(self, name: str, known: Mapping[str, _T]) -> _T | None:
+        value = self._given.get(name)
+        if value is None:
+            return None
+        plain = (
+            value.strip().lower().replace("-", "_").replace(" ", "_")
+            if (isinstance(value, str))
+            else None
+        )
+        found = known.get(plain) if plain is not None else None
+        if found is None:
+            shown = safe_name(value) if isinstance(value, str) else "This"
+            raise self.fault(
+                name,
+                f"{name}_unknown",
+                f"{shown or 'An empty text'} is no {name}.",
+                f"It is one of {', '.join(dict.fromkeys(str(item) for item in known.values()))}.",
+            )
+        return found
+
+    def _expires(self) -> dt.timedelta | None:
+        value = self._given.get("expires")
+        if value is None:
+            return None
+        text = format(value, "f") if isinstance(value, Decimal) else value
+        match = _DURATION.fullmatch(text.strip().lower()) if isinstance(text, str) else None
+        length = (
+            dt.timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+            if match is not None and int(match[1]) * _UNITS[match[2]] <= 10**9
+            else None
+        )
+        if length is None or not MIN_EXPIRES <= length <= MAX_EXPIRES:
+            raise self.fault(
+                "expires",
+                "expires_invalid",
+                "expires is no duration between one minute and 90 days.",
+                'Write seconds, or like "30m", "12h" or "7d".',
+            )
+        return length
 
     def level(self, name: str, *, below: Decimal) -> Level | None:
         value = self._given.get(name)

@@ -6,7 +6,7 @@ import datetime as dt
 import hashlib
 import hmac
 
-from core.signals.grammar import Alert
+from core.signals.alert import Alert
 
 WINDOW_WITH_TIME = dt.timedelta(hours=48)
 WINDOW_WITHOUT_TIME = dt.timedelta(seconds=60)

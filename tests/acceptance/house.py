@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 
 from bot.app import Process, started
+from bot.demo.proof import Chain
 from bot.demo.visitor import open_paper_account, own_address, take_webhook
 from bot.demo.world import free_port
 from bot.emulator import Emulator
@@ -161,6 +162,26 @@ class House:
         )
         sizes = [Decimal(row["size"]) for row in found["positions"] if row["market"] == ticker]
         return sum(sizes, Decimal(0))
+
+    async def resting(self) -> list[dict[str, str]]:
+        """The account's orders in the node's committed state."""
+        chain = Chain(
+            f"http://127.0.0.1:{self.paper.nodes[0].port}",
+            f"http://127.0.0.1:{self.paper.rest_port}",
+        )
+        try:
+            return await chain.resting(self.address)
+        finally:
+            await chain.close()
+
+    async def rests(self, *expected: tuple[str, str, str], within_s: float = 20.0) -> None:
+        """Waits until exactly these (type, side, size) rest in the node's committed state."""
+
+        async def found() -> bool:
+            rows = await self.resting()
+            return sorted((r["type"], r["side"], r["size"]) for r in rows) == sorted(expected)
+
+        await until(found, within_s)
 
     async def usdc(self) -> Decimal:
         found = await self._get(f"/v4/addresses/{self.address}/subaccountNumber/0")

@@ -49,7 +49,7 @@ async def _signal(visitor: Visitor) -> None:
     await visitor.turns_to("Alert")
     await visitor.sends_alert("Buy")
     await visitor.back_to_chat()
-    await visitor.sees("filled", "watched by the bot, not on chain")
+    await visitor.sees("filled", "protected on chain")
     await _take(visitor, "signal")
 
 
@@ -62,7 +62,7 @@ async def _message_without_secret(visitor: Visitor) -> tuple[str, str]:
 
 async def _desktop(browser: Browser, address: str, alert: tuple[str, str]) -> None:
     visitor = await a_visitor(browser, address, screen=DESKTOP)
-    await visitor.sees("watched by the bot, not on chain")
+    await visitor.sees("protected on chain")
     for name, value in zip(("#alert-url", "#alert-body"), alert, strict=True):
         await visitor.page.locator(name).fill(value)
         await visitor.page.locator(name).blur()
@@ -83,7 +83,7 @@ async def _positions(visitor: Visitor) -> None:
         await visitor.picks(ticker)
         await visitor.sends_alert("Sell" if number == 1 else "Buy")
         await visitor.back_to_chat()
-        await visitor.sees(ticker, "watched by the bot, not on chain")
+        await visitor.sees(ticker, "protected on chain")
     for ticker in TICKERS:
         await _move(visitor, ticker, "+1 %")
     await visitor.says("/positions")

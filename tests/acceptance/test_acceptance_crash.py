@@ -82,7 +82,7 @@ async def test_an_alert_whose_bot_dies_acts_once_after_the_next_start(
     await street.start()
     assert (await street.post(body))["status"] == "DUPLICATE"
     await street.position_is(TICKER, str(SIZE))
-    await street.sees(TICKER, "filled", "watched by the bot")
+    await street.sees(TICKER, "filled", "protected on chain")
     await rise_to_take_profit(street)
     await street.sees("closed: take profit", reply=True)
     await street.position_is(TICKER, "0")
@@ -98,7 +98,7 @@ async def test_a_take_profit_whose_bot_dies_closes_once_and_is_told(
     dying = await street.start(moment)
     body = street.body("buy", ticker=TICKER, size=str(SIZE))
     assert (await street.post(body))["http_status"] == 200
-    await street.sees("watched by the bot")
+    await street.sees("protected on chain")
     await rise_to_take_profit(street)
     assert await dying.ended() == SIGKILLED
     await street.start()
@@ -121,7 +121,7 @@ async def test_an_alert_that_was_answered_survives_a_kill_right_after_the_answer
     await bot.kill()
     await street.start()
     await street.position_is(TICKER, str(SIZE))
-    await street.sees(TICKER, "filled", "watched by the bot")
+    await street.sees(TICKER, "filled", "protected on chain")
     assert (await street.post(body))["status"] == "DUPLICATE"
     assert await street.traded(TICKER, "BUY") == SIZE
 

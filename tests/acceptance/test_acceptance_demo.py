@@ -63,9 +63,9 @@ async def sends_the_ready_alert(visitor: Visitor) -> None:
 
 
 async def watches_the_card(visitor: Visitor) -> None:
-    await visitor.sees("received", "accepted", "filled", "watched by the bot, not on chain")
+    await visitor.sees("received", "accepted", "filled", "protected on chain")
     await visitor.sees("sent again 1 time; acted once")
-    card = visitor.page.locator(".message.bot", has_text="watched by the bot, not on chain")
+    card = visitor.page.locator(".message.bot", has_text="protected on chain")
     await expect(card).to_have_count(1)
     for label in ("Adjust TP/SL", "½ Close", "Close…"):
         await expect(card.locator(".key", has_text=label)).to_be_enabled()
@@ -94,7 +94,7 @@ async def closes_another_by_button(visitor: Visitor) -> None:
     await visitor.picks("ETH-USD")
     await visitor.sends_alert("Sell")
     await visitor.back_to_chat()
-    await visitor.sees("ETH-USD  SHORT", "watched by the bot")
+    await visitor.sees("ETH-USD  SHORT", "protected on chain")
     await visitor.taps("Close…")
     await expect(visitor.page.locator(".key", has_text="at market")).to_have_count(1)
     await visitor.taps("at market")

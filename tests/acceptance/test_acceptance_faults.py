@@ -21,7 +21,7 @@ async def test_an_order_whose_answer_is_lost_is_unknown_then_proved_and_never_se
     answer = await house.alert("buy", size="0.01")
     assert answer["status"] in ("PENDING", "FILLED")
     await house.position_is("BTC-USD", "0.01")
-    await house.sees("filled", "watched by the bot", within_s=40)
+    await house.sees("filled", "protected on chain", within_s=40)
     await house.control("faults", clear=True)
     fills = await house.fills()
     assert sum(Decimal(row["size"]) for row in fills) == Decimal("0.01")
@@ -51,7 +51,7 @@ async def test_a_refused_order_is_answered_rejected_with_the_chains_reason(desk:
 
 async def test_a_take_profit_that_does_not_fill_is_tried_until_it_does(desk: House) -> None:
     await desk.alert("buy", size="0.01")
-    await desk.sees("watched by the bot")
+    await desk.sees("protected on chain")
     await desk.control("faults", order_refused={"codespace": "clob", "code": 5001, "count": 2})
     await desk.price("BTC-USD", str((await desk.oracle("BTC-USD")) * Decimal("1.04") // 1))
     await desk.sees("closed: take profit", reply=True, within_s=40)
@@ -62,7 +62,7 @@ async def test_fills_that_no_message_brought_are_found_after_a_reconnect(desk: H
     await desk.control("faults", ws_closed=True)
     answer = await desk.alert("buy", size="0.01")
     assert answer["status"] in ("ACCEPTED", "FILLED")
-    await desk.sees("filled", "watched by the bot", within_s=40)
+    await desk.sees("filled", "protected on chain", within_s=40)
     await desk.position_is("BTC-USD", "0.01")
 
 
@@ -72,7 +72,7 @@ async def test_an_indexer_behind_the_chain_delays_the_news_and_changes_nothing(
     await desk.control("faults", indexer_lag_blocks=8)
     answer = await desk.alert("buy", size="0.01")
     assert answer["status"] == "ACCEPTED"
-    await desk.sees("filled", "watched by the bot", within_s=40)
+    await desk.sees("filled", "protected on chain", within_s=40)
     assert sum(Decimal(row["size"]) for row in await desk.fills()) == Decimal("0.01")
 
 

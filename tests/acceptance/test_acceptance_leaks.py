@@ -164,7 +164,7 @@ class Life:
         assert answer.status_code == 404
         await house.http.get(f"{house.bot_http}/{secret}")
         await house.alert("buy", ticker="ETH-USD", size="0.05")
-        await house.sees("ETH-USD", "watched by the bot")
+        await house.sees("ETH-USD", "protected on chain")
         for ticker in ("ETH-USD", "BTC-USD"):
             await house.alert("close", ticker=ticker)
             await house.position_is(ticker, "0")

@@ -211,7 +211,7 @@ async def test_every_log_line_is_one_json_object(street: ProcessHouse) -> None:
     bot = await street.start()
     await street.connect()
     await street.alert("buy", size=str(SIZE))
-    await street.sees("watched by the bot")
+    await street.sees("protected on chain")
     lines = [line for line in bot.stderr.splitlines() if line]
     assert lines
     assert all("event" in json.loads(line) for line in lines)

@@ -95,7 +95,7 @@ async def test_alerts_wait_for_a_network_that_is_down_at_the_start(street: Proce
     await until(lambda: _past(grown_old))
     await street.open_paper()
     await street.position_is(TICKER, SIZE, within_s=60)
-    await street.sees(TICKER, "watched by the bot")
+    await street.sees(TICKER, "protected on chain")
     await street.sees("ETH-USD", "Missed", reply=True)
     assert await street.chain_size("ETH-USD") == 0
     await street.ready()
@@ -128,7 +128,7 @@ async def test_an_alert_that_comes_while_its_lane_is_starting_is_carried_out(
     assert answer["status"] == "PENDING"
     go_on.set()
     await desk.position_is(TICKER, SIZE)
-    await desk.sees(TICKER, "watched by the bot")
+    await desk.sees(TICKER, "protected on chain")
 
 
 async def test_trades_go_on_and_messages_wait_while_telegram_is_out_of_reach(
@@ -151,7 +151,7 @@ async def test_trades_go_on_and_messages_wait_while_telegram_is_out_of_reach(
     await street.position_is("ETH-USD", "0.05")
     assert (await checks(street))["ready"]["ok"], "trading does not need Telegram"
     await street.emulator.resume_listening()
-    await street.sees("ETH-USD", "watched by the bot", within_s=60)
+    await street.sees("ETH-USD", "protected on chain", within_s=60)
     assert bot.exit_code is None
 
 
@@ -209,7 +209,7 @@ async def test_sigterm_answers_the_alert_in_flight_and_ends_well(street: Process
     await street.control("faults", rtt_ms=0)
     await street.start()
     await street.position_is(TICKER, SIZE, within_s=60)
-    await street.sees(TICKER, "watched by the bot")
+    await street.sees(TICKER, "protected on chain")
     assert str(await street.traded(TICKER, "BUY")) == SIZE
 
 
@@ -234,7 +234,7 @@ async def test_sigterm_ends_in_time_while_telegram_does_not_answer(street: Proce
     assert took < STOPS_WITHIN_S
     street.emulator.faults.clear()
     await street.start()
-    await street.sees(TICKER, "watched by the bot", within_s=60)
+    await street.sees(TICKER, "protected on chain", within_s=60)
 
 
 async def test_a_bot_that_is_stopping_says_so_to_those_who_ask(street: ProcessHouse) -> None:

@@ -17,7 +17,7 @@ async def test_an_alert_becomes_a_filled_order_and_a_watched_position(desk_on_bo
     assert (answer["http_status"], answer["side"]) == (200, "BUY")
     assert answer["status"] in ("ACCEPTED", "FILLED")
     await house.position_is("BTC-USD", "0.01")
-    card = await house.sees("BTC-USD", "filled", "watched by the bot, not on chain")
+    card = await house.sees("BTC-USD", "filled", "protected on chain")
     assert "LONG" in card.text
     assert [row["orderId"] for row in await house.fills()] == [answer["order_id"]]
 
@@ -28,7 +28,7 @@ async def test_the_take_profit_closes_the_position_and_the_message_says_what_it_
     house = desk_on_both
     before = await house.usdc()
     await house.alert("buy", size="0.01")
-    await house.sees("watched by the bot")
+    await house.sees("protected on chain")
     await house.price("BTC-USD", str((await house.oracle("BTC-USD")) * Decimal("1.04") // 1))
     closed = await house.sees("closed: take profit", reply=True)
     await house.position_is("BTC-USD", "0")
@@ -40,7 +40,7 @@ async def test_the_take_profit_closes_the_position_and_the_message_says_what_it_
 
 async def test_the_stop_loss_closes_a_short_when_the_price_rises(desk: House) -> None:
     await desk.alert("sell", ticker="ETH-USD", size="0.2")
-    await desk.sees("ETH-USD", "SHORT", "watched by the bot")
+    await desk.sees("ETH-USD", "SHORT", "protected on chain")
     await desk.price("ETH-USD", str((await desk.oracle("ETH-USD")) * Decimal("1.03") // 1))
     await desk.sees("closed: stop loss", reply=True)
     await desk.position_is("ETH-USD", "0")
@@ -99,7 +99,7 @@ async def test_what_is_refused_is_answered_and_told_with_its_reason(
 
 async def test_the_close_button_closes_once_however_often_it_is_pressed(desk: House) -> None:
     await desk.alert("buy", size="0.01")
-    card = await desk.sees("watched by the bot")
+    card = await desk.sees("protected on chain")
     half = next(label for label in card.labels() if label.startswith("½"))
     data = card.button(half).data
     assert data is not None
@@ -115,7 +115,7 @@ async def test_the_close_button_closes_once_however_often_it_is_pressed(desk: Ho
 async def test_a_fill_made_by_hand_is_told_and_booked(desk: House) -> None:
     """A trade outside the bot, with the same key: the ledger follows the chain and says so."""
     await desk.alert("buy", size="0.01")
-    await desk.sees("watched by the bot")
+    await desk.sees("protected on chain")
     await trade_by_hand(desk, "BTC-USD", "SELL", Decimal("0.01"))
     await desk.sees("closed: by hand", reply=True)
     await desk.position_is("BTC-USD", "0")

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.signals.alert import Action, Alert, Force, Level, OrderKind, Terms
 from core.signals.faults import AlertFault
-from core.signals.grammar import Action, Alert, Level, parse_alert, secret_of
+from core.signals.grammar import parse_alert, secret_of
 from core.signals.reading import read_object
 
 NOW = dt.datetime(2026, 1, 31, 12, 0, 30, tzinfo=dt.UTC)
@@ -282,3 +283,58 @@ def test_no_fields_make_the_parser_raise_anything_but_a_fault(fields: dict[str, 
         return
     assert found.size is None or found.size > 0
     assert found.time is None or found.time <= NOW + dt.timedelta(minutes=2)
+
+
+@pytest.mark.parametrize(
+    ("fields", "terms"),
+    [
+        ({}, Terms()),
+        ({"type": "Market"}, Terms()),
+        ({"type": "limit", "price": 95}, Terms(OrderKind.LIMIT, Decimal(95), Force.GTT)),
+        (
+            {"type": "limit", "price": "95.5", "time_in_force": "GTC", "expires": "12h"},
+            Terms(OrderKind.LIMIT, Decimal("95.5"), Force.GTT, dt.timedelta(hours=12)),
+        ),
+        (
+            {"type": "limit", "price": 95, "time_in_force": "post-only"},
+            Terms(OrderKind.LIMIT, Decimal(95), Force.POST_ONLY),
+        ),
+        (
+            {"type": "limit", "price": 95, "time_in_force": "IOC"},
+            Terms(OrderKind.LIMIT, Decimal(95), Force.IOC),
+        ),
+        (
+            {"type": "stop", "price": 95, "expires": 90},
+            Terms(OrderKind.STOP, Decimal(95), None, dt.timedelta(seconds=90)),
+        ),
+    ],
+)
+def test_an_alert_says_what_kind_of_order_it_wants(fields: dict[str, Any], terms: Terms) -> None:
+    assert alert(**fields).terms == terms
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"type": "limitt", "price": 95}, "type_unknown"),
+        ({"type": 5}, "type_unknown"),
+        ({"type": "limit"}, "price_missing"),
+        ({"type": "stop"}, "price_missing"),
+        ({"type": "limit", "price": 0}, "price_not_positive"),
+        ({"price": 95}, "price_without_type"),
+        ({"time_in_force": "ioc"}, "time_in_force_without_type"),
+        ({"expires": "1d"}, "expires_without_type"),
+        ({"type": "limit", "price": 95, "time_in_force": "fok"}, "time_in_force_unknown"),
+        ({"type": "stop", "price": 95, "time_in_force": "gtt"}, "time_in_force_of_stop"),
+        (
+            {"type": "limit", "price": 95, "time_in_force": "ioc", "expires": "1d"},
+            "expires_of_ioc",
+        ),
+        ({"type": "limit", "price": 95, "expires": "91d"}, "expires_invalid"),
+        ({"type": "limit", "price": 95, "expires": 59}, "expires_invalid"),
+        ({"type": "limit", "price": 95, "expires": "soon"}, "expires_invalid"),
+        ({"type": "limit", "price": 95, "action": "close"}, "type_of_close"),
+    ],
+)
+def test_a_kind_of_order_that_does_not_exist_is_refused(fields: dict[str, Any], code: str) -> None:
+    assert fault(**fields).code == code

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from core.signals.grammar import Level
+from core.signals.alert import Level
 from core.trading.plan import breach, level_from_json, level_json, level_price, side_fault
 
 D = Decimal

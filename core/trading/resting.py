@@ -1,0 +1,281 @@
+"""Orders in the chain's state: sent, proved, cancelled.
+
+What became of one is told by the node's committed state, by its transaction in a block and by the
+indexer. While its fate is unknown only the same bytes are sent again: a stateful id is free again
+the moment the order is gone, so that new bytes could trade twice. Source: docs/protocol.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from core import failpoints
+from core.dydx.drafts import CancelDraft, OrderRef
+from core.dydx.indexer import IndexerError
+from core.dydx.indexer_types import IndexerFill, IndexerOrder
+from core.dydx.node import NodeUnreachable, Outcome
+from core.dydx.node_types import Tip
+from core.dydx.protocol import OrderFlags
+from core.events import OrderUnfilled
+from core.ledger import orders
+from core.ledger.models import Order
+from core.trading import states
+from core.trading.guard_rows import expiry
+from core.trading.sending import Sender
+from core.trading.workbench import Workbench
+
+log = structlog.get_logger(__name__)
+
+CANCEL_AGAIN_S: Final = 5.0
+DEAD_AFTER_BLOCKS: Final = 3
+
+
+class Resting:
+    """The stateful orders of one account that are not settled."""
+
+    def __init__(
+        self,
+        bench: Workbench,
+        sender: Sender,
+        book: Callable[[Sequence[IndexerFill]], Awaitable[None]],
+    ) -> None:
+        self._bench = bench
+        self._parts = bench.parts
+        self._sender = sender
+        self._book = book
+        self._living: dict[UUID, Order] = {}
+        self._cancel_sent: dict[int, float] = {}
+        self._triggered_at: dict[int, int] = {}
+
+    async def load(self) -> None:
+        """Takes over what the ledger holds."""
+        account_id = self._bench.account.id
+        rows = await orders.stateful_in_states(account_id, states.WORKING)
+        self._living = {row.order_uuid: row for row in rows}
+
+    def follow(self, order: Order) -> None:
+        """An order that was stored just now."""
+        self._living[order.order_uuid] = order
+
+    def living(self) -> list[Order]:
+        """What may still trade, oldest first."""
+        return sorted(self._living.values(), key=lambda order: order.id)
+
+    def get(self, order_uuid: UUID) -> Order | None:
+        return self._living.get(order_uuid)
+
+    async def refresh(self) -> None:
+        """Reads the rows anew, after fills or others have changed them."""
+        for order in self.living():
+            fresh = await orders.get(order.id)
+            if fresh is None or fresh.state in states.TERMINAL:
+                self._forget(order)
+            else:
+                self._living[order.order_uuid] = fresh
+
+    def _forget(self, order: Order) -> None:
+        self._living.pop(order.order_uuid, None)
+        self._cancel_sent.pop(order.id, None)
+        self._triggered_at.pop(order.id, None)
+
+    # proof
+
+    async def on_rows(self, changed: Sequence[IndexerOrder]) -> bool:
+        """What the stream says of orders here; True when one of them moved."""
+        moved = False
+        for row in changed:
+            order = self._living.get(UUID(row.id))
+            if order is None:
+                continue
+            moved = True
+            state = _committed_state(order, str(row.status))
+            if state is None or state == order.state:
+                continue
+            evidence = f"{row.status} on the stream"
+            if row.updated_at_height is not None:
+                evidence += f" at height {row.updated_at_height}"
+            await self._move(order, state, evidence, row.updated_at_height)
+        return moved
+
+    async def prove(self) -> None:
+        """Looks every order up on chain and writes down what is proved."""
+        for order in self.living():
+            await self.prove_one(order)
+
+    async def prove_one(self, order: Order) -> None:
+        """Looks one order up; what cannot be read now is looked up again later."""
+        living = self._living.get(order.order_uuid)
+        if living is None:
+            return
+        try:
+            await self._prove(living)
+        except (NodeUnreachable, IndexerError) as error:
+            log.info("an order could not be looked up", order=order.id, error=str(error))
+
+    async def _prove(self, order: Order) -> None:
+        block = await self._parts.venue.node.tip()
+        sighting = await self._parts.venue.node.stateful_order(
+            _ref_of(order, self._bench), at_least=max(block.height, order.included_height or 0)
+        )
+        held = sighting.order
+        if held is None:
+            if order.state in states.RESTING:
+                await self._settle(order, block)
+            else:
+                await self._look_for_block(order, block)
+            return
+        if order.state not in states.RESTING:
+            state = "open"
+            if order.order_flags == OrderFlags.CONDITIONAL:
+                state = "triggered" if held.triggered else "untriggered"
+            seen = f"in the node's state at block {sighting.height}"
+            await self._move(order, state, seen, sighting.height)
+        elif order.state == "untriggered" and held.triggered:
+            await self._move(order, "triggered", f"triggered at block {sighting.height}", None)
+        elif order.state == "triggered":
+            since = self._triggered_at.setdefault(order.id, block.height)
+            if block.height >= since + DEAD_AFTER_BLOCKS:
+                evidence = f"triggered and neither filled nor removed at block {block.height}"
+                await self._move(order, "dead", evidence, None)
+
+    async def _look_for_block(self, order: Order, block: Tip) -> None:
+        """An order that was not seen in the state yet: is its transaction in a block?"""
+        found = await self._parts.venue.node.transaction(order.tx_hash)
+        if found is None:
+            await self._never_included(order, block)
+        elif found.code:
+            async with self._bench.lock:
+                await self._step(
+                    order,
+                    "refused_in_block",
+                    f"block {found.height}: {found.codespace} {found.code}",
+                    code=found.code,
+                    codespace=found.codespace,
+                )
+        else:
+            async with self._bench.lock:
+                await orders.set_included(order, found.height)
+            await self._settle(order, block)
+
+    async def _never_included(self, order: Order, block: Tip) -> None:
+        assert order.nonce is not None
+        if not self._sender.nonce_dead(order.nonce, block):
+            if order.state in ("unknown", "broadcasting"):
+                answer = await self._parts.venue.node.broadcast(order.tx, resend=True)
+                if answer.outcome is Outcome.ACCEPTED and order.state == "unknown":
+                    evidence = f"the same bytes sent again, accepted by {answer.endpoint}"
+                    await self._move(order, "accepted", evidence, None)
+            return
+        if (await self._parts.venue.indexer.height()).height < block.height:
+            return
+        if await self._parts.venue.indexer.order(str(order.order_uuid)) is not None:
+            return
+        evidence = f"its nonce is over at block {block.height}; neither node nor indexer know it"
+        async with self._bench.lock:
+            await self._step(order, "expired", evidence)
+
+    async def _settle(self, order: Order, block: Tip) -> None:
+        """The node's state does not hold it any more: fills first, then its end."""
+        indexer = self._parts.venue.indexer
+        if (await indexer.height()).height < block.height:
+            return
+        account = self._bench.account
+        since = max((order.included_height or block.height) - 1, 0)
+        await self._book(
+            await indexer.all_fills_since(account.address, account.subaccount_number, since)
+        )
+        ends_at = expiry(order)
+        over = ends_at is not None and block.time >= ends_at
+        evidence = f"no longer in the node's state at block {block.height}; fills are booked"
+        async with self._bench.lock:
+            await self._step(order, "expired" if over else "canceled", evidence)
+
+    async def _move(self, order: Order, state: str, evidence: str, height: int | None) -> None:
+        async with self._bench.lock:
+            fresh = await orders.get(order.id)
+            if fresh is None or state not in states.ALLOWED[fresh.state]:
+                return
+            values: dict[str, object] = {}
+            if fresh.included_height is None and state in states.RESTING:
+                values["included_height"] = height
+            if fresh.accepted_at is None:
+                values["accepted_at"] = self._parts.clock.now()
+            await self._bench.transition(fresh, state, evidence, **values)
+            self._living[fresh.order_uuid] = fresh
+            if state in states.RESTING:
+                self._sender.decided(fresh)
+
+    async def _step(self, order: Order, state: str, evidence: str, **values: object) -> None:
+        """The end of an order, unless fills have told it meanwhile. The caller holds the lock."""
+        fresh = await orders.get(order.id)
+        if fresh is not None and fresh.state not in states.TERMINAL:
+            await self._bench.transition(fresh, state, evidence, **values)
+            self._sender.decided(fresh)
+            if fresh.intent_id is not None and fresh.cancel_asked_at is None:
+                async with self._parts.ledger.executing():
+                    await self._bench.tell(
+                        OrderUnfilled(fresh.id), f"unfilled:{fresh.id}", fresh.signal_id
+                    )
+        self._forget(order)
+
+    # cancelling
+
+    async def cancel(self, order: Order) -> None:
+        """Asks the chain to cancel an order; asked again until it is proved gone."""
+        now = self._parts.clock.monotonic()
+        if now - self._cancel_sent.get(order.id, -CANCEL_AGAIN_S) < CANCEL_AGAIN_S:
+            return
+        self._cancel_sent[order.id] = now
+        if order.cancel_asked_at is None:
+            async with self._bench.lock, self._parts.ledger.executing():
+                await orders.ask_cancel(order, self._parts.clock.now())
+            failpoints.hit("cancel_stored")
+        account = self._bench.account
+        draft = CancelDraft(
+            address=account.address,
+            number=account.subaccount_number,
+            client_id=order.client_id,
+            clob_pair_id=order.clob_pair_id,
+            order_flags=OrderFlags(order.order_flags),
+            good_til_block_time=order.good_til_block_time,
+        )
+        stateful = await self._sender.sign_stateful([draft], urgent=True)
+        answer = await self._parts.venue.node.broadcast(stateful.signed.tx)
+        log.info(
+            "a cancel was sent",
+            order=order.id,
+            outcome=answer.outcome.value,
+            codespace=answer.codespace,
+            code=answer.code,
+        )
+        failpoints.hit("cancel_sent")
+
+    def leftovers(self, ticker: str, position_id: int | None) -> bool:
+        """Whether an order of an earlier position may still trade in a market."""
+        return any(
+            order.ticker == ticker and order.reduce_only and order.position_id != position_id
+            for order in self._living.values()
+        )
+
+
+def _ref_of(order: Order, bench: Workbench) -> OrderRef:
+    return OrderRef(
+        bench.account.address,
+        bench.account.subaccount_number,
+        order.client_id,
+        order.clob_pair_id,
+        OrderFlags(order.order_flags),
+    )
+
+
+def _committed_state(order: Order, status: str) -> str | None:
+    """The state that a status of the indexer proves; None where it proves none."""
+    if status == "UNTRIGGERED":
+        return "untriggered"
+    if status == "OPEN":
+        return "triggered" if order.order_flags == OrderFlags.CONDITIONAL else "open"
+    return None

@@ -1,0 +1,206 @@
+"""Signing, sending and writing down what the nodes answered: one account's way to the chain."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from core.dydx.drafts import CancelDraft, OrderDraft
+from core.dydx.indexer import IndexerError
+from core.dydx.limits import Priority
+from core.dydx.markets import Market
+from core.dydx.node import Broadcast, Outcome
+from core.dydx.node_types import Tip
+from core.dydx.nonces import NoncesFull, nonce_dead
+from core.dydx.protocol import CLIENT_ID_LIMIT
+from core.dydx.signing import SignedTx
+from core.events import Event, OrderUnknown, SignalChanged
+from core.ledger import accounts, orders, outbox
+from core.ledger.models import Account, Order
+from core.trading import states
+from core.trading.decision import Refusal
+from core.trading.owner import Owner
+from core.trading.parts import Parts
+from core.trading.signing import Signer
+
+EQUITY_FOR_S: Final = 5.0
+_BEFORE: Final = dt.timedelta(minutes=3)
+
+
+class NoRoom(Exception):
+    """The chain's limits leave no room for another order just now; the text says which."""
+
+
+@dataclass(frozen=True)
+class Stateful:
+    """A signed transaction about orders in the chain's state, and the nonce in it."""
+
+    signed: SignedTx
+    nonce: int
+
+
+class Sender:
+    """Signs with an account's credential and sends; respects the chain's limits before."""
+
+    def __init__(self, account: Account, signer: Signer, parts: Parts) -> None:
+        self._account = account
+        self._signer = signer
+        self._parts = parts
+        self._equity_at: float | None = None
+        self._slots: int | None = None
+
+    @property
+    def _owner(self) -> Owner:
+        return self._parts.venue.owner(self._account.address)
+
+    async def restore(self) -> None:
+        """Takes over the nonces of transactions that are undecided."""
+        rows = await orders.stateful_in_states(self._account.id, states.WORKING)
+        self._owner.restore(row.nonce for row in rows if row.nonce is not None)
+
+    async def learn_account_number(self) -> None:
+        """Asks the chain for the account's number once. Raises NodeUnreachable, Refusal."""
+        if self._account.chain_account_number is not None:
+            return
+        on_chain = await self._parts.venue.node.account(self._account.address)
+        if on_chain is None:
+            raise Refusal(
+                "account_unknown",
+                f"The chain does not know {self._account.address} yet. Deposit USDC first.",
+            )
+        self._account.chain_account_number = on_chain.number
+        await accounts.set_chain_account_number(self._account.id, on_chain.number)
+
+    def check_market(self, market: Market) -> None:
+        """Raises Refusal where the account's key may not trade a market."""
+        self._signer.check(market.clob_pair_id, market.ticker)
+
+    def sign(self, draft: OrderDraft) -> SignedTx:
+        """Signs a short-term order. The account's number is known."""
+        return self._signer.sign([draft])
+
+    async def sign_stateful(
+        self, drafts: Sequence[OrderDraft | CancelDraft], *, urgent: bool = False
+    ) -> Stateful:
+        """Signs orders and cancels that are done together. Raises NodeUnreachable, NoRoom."""
+        await self.learn_account_number()
+        block = await self._parts.venue.tip()
+        try:
+            nonce = await self._owner.nonce(block, self._parts.venue.block_age_s(), urgent=urgent)
+        except NoncesFull as full:
+            raise NoRoom(str(full)) from None
+        signed = self._signer.sign(drafts, sequence=nonce)
+        return Stateful(signed, nonce)
+
+    def after(self, client_id: int) -> int:
+        """The client id that follows."""
+        return (client_id + 1) % CLIENT_ID_LIMIT
+
+    async def end_time(self, lifetime_s: int) -> int:
+        """The unix second at which an order ends that lives so long from the last block on."""
+        block = await self._parts.venue.tip()
+        return int(block.time.timestamp()) + lifetime_s
+
+    # limits
+
+    async def take_placement(self, held: int, priority: Priority) -> None:
+        """Counts one placement into the chain's state; `held` orders of the account are there
+        already. Raises NoRoom, and nothing is counted; NodeUnreachable.
+        """
+        height = await self._parts.venue.height()
+        before = await orders.stateful_since([self._account.id], self._parts.clock.now() - _BEFORE)
+        budget, _ = await self._owner.rules(height, before)
+        slots = await self._slots_now(height)
+        if slots is not None and held >= slots:
+            raise NoRoom(f"the account's equity allows {slots} orders in the chain's state")
+        if not budget.take(height, 1, priority):
+            raise NoRoom("the chain takes no more orders of this address in these blocks")
+
+    def fits(self, held: int) -> bool | None:
+        """Whether the account's equity allows one more order than `held`, as last known."""
+        return None if self._slots is None else held < self._slots
+
+    async def look_at_equity(self) -> None:
+        """Keeps what `fits` answers current; costs one request every few seconds at most."""
+        await self._slots_now(await self._parts.venue.height())
+
+    async def _slots_now(self, height: int) -> int | None:
+        """Orders that the account's equity allows; None while nobody can say: the chain decides."""
+        now = self._parts.clock.monotonic()
+        if self._equity_at is not None and now - self._equity_at < EQUITY_FOR_S:
+            return self._slots
+        try:
+            row = await self._parts.venue.indexer.subaccount(
+                self._account.address, self._account.subaccount_number
+            )
+        except IndexerError:
+            return None
+        _, tiers = await self._owner.rules(height, 0)
+        self._slots = tiers.slots(row.equity) if row is not None else None
+        self._equity_at = now
+        return self._slots
+
+    # sending
+
+    async def send(self, order: Order, received_at: dt.datetime | None = None) -> Broadcast:
+        """One broadcast of the stored bytes."""
+        started = self._parts.clock.now()
+        answer = await self._parts.venue.node.broadcast(order.tx)
+        if received_at is not None:
+            own_s = (started - received_at).total_seconds()
+            self._parts.observer.broadcast(own_s, answer.outcome.value)
+        return answer
+
+    async def record(self, order: Order, answer: Broadcast) -> Order:
+        """Writes down what the nodes answered; a fill that came first is not overwritten."""
+        now = self._parts.clock.now()
+        state = _STATE_OF[answer.outcome]
+        states.check_transition("broadcasting", state)
+        values: dict[str, Any] = {"code": answer.code, "codespace": answer.codespace}
+        if answer.outcome is Outcome.UNSENT:
+            values["codespace"] = "unsent"
+        if state == "accepted":
+            values["accepted_at"] = now
+        if state == "refused":
+            values["resolved_at"] = now
+            if order.nonce is not None:
+                rejected = (answer.codespace, answer.code) == ("sdk", 32)
+                self._owner.refused(order.nonce, rejected=rejected)
+        evidence = (
+            f"{answer.outcome.value} by {answer.endpoint}: {answer.codespace or ''} {answer.code}"
+        )
+        events: list[tuple[str, Event]] = []
+        if order.signal_id is not None:
+            events.append((f"card:{order.signal_id}", SignalChanged(order.signal_id)))
+        if state == "unknown" and order.intent_id is not None:
+            events.append((f"unknown:{order.id}", OrderUnknown(order.id)))
+        trader_id, signal_id = self._account.trader_id, order.signal_id
+        messages = [
+            outbox.putting(trader_id, event, key=key, now=now, signal_id=signal_id)
+            for key, event in events
+        ]
+        ledger = self._parts.ledger
+        if await orders.record_answer(ledger, order, state, evidence, now, messages, **values):
+            return order
+        fresh = await orders.get(order.id)
+        assert fresh is not None
+        return fresh
+
+    def nonce_dead(self, nonce: int, block: Tip) -> bool:
+        """Whether the transaction with this nonce can never come into a block any more."""
+        return nonce_dead(nonce, block.time)
+
+    def decided(self, order: Order) -> None:
+        """A stateful order's transaction is in a block, or can never come into one."""
+        if order.nonce is not None:
+            self._owner.decided(order.nonce)
+
+
+_STATE_OF: Final = {
+    Outcome.ACCEPTED: "accepted",
+    Outcome.REFUSED: "refused",
+    Outcome.UNSENT: "refused",
+    Outcome.UNKNOWN: "unknown",
+}

@@ -1,0 +1,107 @@
+"""Orders that wait on chain: the list, and the question before one is cancelled."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Final
+
+from aiogram.utils.formatting import Bold, Text
+
+from core.trading.views import OpenOrderView
+from handlers.chat.buttons import MenuButton, OrderButton
+from handlers.chat.texts import numbers
+from handlers.chat.texts.screen import (
+    LOOK,
+    PAPER,
+    PROTECTED,
+    WAITING,
+    Screen,
+    base_asset,
+    button,
+    keyboard,
+    lines,
+    market,
+)
+
+MAX_LISTED: Final = 20
+OVER: Final = "This order is over already."
+_KINDS: Final = {"limit": "limit", "post_only": "post-only", "stop": "stop", "market": "market"}
+
+
+def order_list(waiting: Sequence[OpenOrderView], now: dt.datetime) -> Screen:
+    """/orders"""
+    parts: list[Text | str] = [Text(Bold("Orders"), " · updated ", numbers.clock_time(now))]
+    if not waiting:
+        parts.append("None is waiting.")
+    for number, row in enumerate(waiting[:MAX_LISTED], start=1):
+        parts += _lines_of(number, row)
+    if len(waiting) > MAX_LISTED:
+        parts.append(f"and {len(waiting) - MAX_LISTED} more")
+    if any(row.protects for row in waiting):
+        parts.append(f"{PROTECTED} belongs to a position: change it with Adjust TP/SL.")
+    cancels = [
+        button(
+            f"Cancel {number} {base_asset(row.order.ticker)}",
+            OrderButton(action="cancel", order_id=row.order.id),
+        )
+        for number, row in enumerate(waiting[:MAX_LISTED], start=1)
+        if not row.protects and not row.cancel_asked
+    ]
+    rows = [cancels[start : start + 2] for start in range(0, len(cancels), 2)]
+    return Screen(lines(*parts), keyboard(*rows, [button("↻ Refresh", MenuButton(what="orders"))]))
+
+
+def _lines_of(number: int, row: OpenOrderView) -> list[Text | str]:
+    order = row.order
+    sign = f"{PROTECTED} " if row.protects else ""
+    first = Text(
+        f"{number}. {sign}",
+        f"{PAPER} " if row.network == "paper" else "",
+        market(order.ticker),
+        f"  {order.side}  {numbers.size(order.size, None)}",
+    )
+    state = "cancelling…" if row.cancel_asked else _STATES.get(order.state, "being proved")
+    return [first, f"{what(row)} · {WAITING} {state}"]
+
+
+_STATES: Final = {
+    "open": "in the book",
+    "partially_filled": "partly filled",
+    "untriggered": "waits for its price",
+    "triggered": "its price was reached",
+    "dead": "reached its price without a fill",
+}
+
+
+def what(row: OpenOrderView) -> str:
+    """Kind and price of an order."""
+    order = row.order
+    if row.protects:
+        kind = "target" if order.purpose == "take_profit" else "stop"
+    else:
+        kind = _KINDS.get(order.kind, order.kind)
+    at = order.limit_price if order.trigger_price is None else order.trigger_price
+    return f"{kind} {numbers.price(at, None)}"
+
+
+def confirm_cancel(row: OpenOrderView) -> Screen:
+    """What cancelling would do, to be confirmed."""
+    order = row.order
+    filled = order.filled_size > 0
+    return Screen(
+        lines(
+            Text(
+                "Cancel ",
+                Bold(market(order.ticker), f" {order.side}"),
+                f" {numbers.size(order.size, None)}, {what(row)}?",
+            ),
+            f"{LOOK} {numbers.size(order.filled_size, None)} of it is filled and stays."
+            if filled
+            else "Nothing of it is filled.",
+        ),
+        keyboard(
+            [button("Cancel it", OrderButton(action="cancel_yes", order_id=order.id), "danger")],
+            [button("Keep it", MenuButton(what="orders"))],
+        ),
+    )
