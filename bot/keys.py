@@ -8,7 +8,6 @@ from bot.settings import Settings
 from core.clock import Random
 from core.ledger import facts, sealed
 from core.ledger.database import Ledger
-from core.ledger.models import Credential
 from core.vault import Vault, find_master_keys
 
 log = structlog.get_logger(__name__)
@@ -38,7 +37,7 @@ async def open_vault(settings: Settings, ledger: Ledger, random: Random) -> Vaul
 
 
 async def _seal_with_active_key(vault: Vault, ledger: Ledger) -> None:
-    def rewrap(row: Credential) -> bytes:
+    def rewrap(row: sealed.SealedRow) -> bytes:
         return vault.rewrap(row.sealed, trader_id=row.trader_id, record=row.record)
 
     async with ledger.executing():

@@ -32,7 +32,7 @@ from core.trading.views import AccountView, DeskError, TraderView
 from handlers.chat.deletions import Deletions
 from handlers.chat.errors import place_of
 from handlers.chat.sending import is_gone, is_unchanged
-from handlers.chat.texts import events
+from handlers.chat.texts import events, keys
 from handlers.chat.texts.screen import Screen, quiet
 from handlers.chat.texts.signals import card
 
@@ -233,6 +233,10 @@ class Notifier:
         revision = row.revision
         screen = await self.render(trader, row)
         try:
+            if row.kind == "key_progress":  # where its message is gone, the end is told anyway
+                await self._edit(trader, int(row.payload["message_id"]), screen)
+                await self._settle(row, revision, int(row.payload["message_id"]))
+                return "edited"
             if row.kind == "card" and row.telegram_message_id is not None:
                 if await self._edit(trader, row.telegram_message_id, screen):
                     await self._settle(row, revision, row.telegram_message_id)
@@ -305,6 +309,8 @@ class Notifier:
             "access_asked": self._access_asked,
             "access_answered": self._access_answered,
             "mismatch_found": self._mismatch_found,
+            "key_progress": self._key_progress,
+            "key_told": self._key_told,
         }
 
     def _nonce(self) -> int:
@@ -364,6 +370,12 @@ class Notifier:
     async def _mismatch_found(self, trader: TraderView, row: OutgoingMessage) -> Screen:
         account = await self._account(trader, int(row.payload["account_id"]))
         return events.mismatch_found(account, row.payload)
+
+    async def _key_progress(self, trader: TraderView, row: OutgoingMessage) -> Screen:
+        return keys.progress(await self._desk.key_work(int(row.payload["work_id"])))
+
+    async def _key_told(self, trader: TraderView, row: OutgoingMessage) -> Screen:
+        return keys.told(await self._desk.key_work(int(row.payload["work_id"])))
 
     async def _network(self, row: OutgoingMessage) -> str | None:
         return (await self._desk.signal(row.signal_id)).network if row.signal_id else None

@@ -9,6 +9,7 @@ import sys
 
 import structlog
 
+from bot.errors import StartRefused
 from bot.stdin import when_stdin_closes
 
 log = structlog.get_logger(__name__)
@@ -18,18 +19,23 @@ STOP_WITHIN_S = 10.0
 
 
 async def serve_paper(*, until_stdin_closes: bool) -> int:
-    """`perpgram paper`: needs no token, key or ledger and runs in any folder."""
+    """`perpgram paper`: needs no token, key or ledger and runs in any folder. Raises StartRefused
+    with one line for a governance file or a state that cannot be used, or a taken port.
+    """
     from bot.settings import load_paper_settings
+    from core.paper.governance import GovernanceUnusable
+    from core.paper.journal import StateUnusable
     from core.paper.serve import serve
 
     settings = load_paper_settings()
-    if not until_stdin_closes:
-        await serve(settings)
-        return 0
     serving = asyncio.create_task(serve(settings))
-    when_stdin_closes(serving.cancel)
-    with contextlib.suppress(asyncio.CancelledError):
-        await serving
+    if until_stdin_closes:
+        when_stdin_closes(serving.cancel)
+    try:
+        with contextlib.suppress(asyncio.CancelledError):
+            await serving
+    except (GovernanceUnusable, StateUnusable, OSError) as error:
+        raise StartRefused(str(error)) from None
     return 0
 
 

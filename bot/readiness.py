@@ -6,7 +6,8 @@ from bot.chat import ChatSide
 from core.dydx.network import NetworkName
 from core.ledger.database import Ledger
 from core.trading.lanes import Lanes
-from core.trading.venue import FRESH_S, Venue
+from core.trading.quotes import FRESH_S
+from core.trading.venue import Venue
 from handlers.http.health import Check
 
 

@@ -141,8 +141,19 @@ class Settings(BaseSettings):
     paper_rest_port: Port = _setting(3002, "Paper network: indexer and faucet.", cure=_PORT)
     paper_ws_port: Port = _setting(3003, "Paper network: websocket.", cure=_PORT)
     paper_rpc_port: Port = _setting(26657, "Paper network: CometBFT's JSON-RPC.", cure=_PORT)
-    paper_prices: Literal["walk", "still"] = _setting(
-        "walk", "Prices of the paper network: `walk` or `still`.", cure="write walk or still"
+    paper_prices: Literal["mainnet", "walk", "still"] = _setting(
+        "walk",
+        "Prices of the paper network: `walk`, `still`, or `mainnet`: all markets and prices of the "
+        "indexer that `DYDX_MAINNET_REST` and `DYDX_MAINNET_WS` name, and `walk` while it cannot be "
+        "reached. Under `run` the default is `mainnet`.",
+        cure="write mainnet, walk or still",
+    )
+    paper_governance: Path | None = _setting(
+        None,
+        "File with the paper network's governance: markets, margins, fee tiers, equity tiers, rate "
+        "limits, in the shape of core/paper/data/governance.json.",
+        cure="write the path of a file",
+        shown="that of a local test network",
     )
     paper_state: Path | None = _setting(
         None,
@@ -279,14 +290,22 @@ class Settings(BaseSettings):
         return self.data_path / "copies"
 
     def paper_environment(self) -> dict[str, str]:
-        """The settings of the paper network for its own process."""
+        """The settings of the paper network for its own process, as a child of `run`."""
+        mainnet = self.network("mainnet")
+        prices_are_set = "paper_prices" in self.model_fields_set
+        governance: dict[str, str] = {}
+        if self.paper_governance is not None:
+            governance["PAPER_GOVERNANCE"] = str(self.paper_governance.absolute())
         return {
             "PAPER_GRPC_PORT": str(self.paper_grpc_port),
             "PAPER_REST_PORT": str(self.paper_rest_port),
             "PAPER_WS_PORT": str(self.paper_ws_port),
             "PAPER_RPC_PORT": str(self.paper_rpc_port),
-            "PAPER_PRICES": self.paper_prices,
+            "PAPER_PRICES": self.paper_prices if prices_are_set else "mainnet",
             "PAPER_STATE": str(self.paper_state_path.absolute()),
+            "DYDX_MAINNET_REST": mainnet.rest,
+            "DYDX_MAINNET_WS": mainnet.ws,
+            **governance,
         }
 
     def network(self, name: NetworkName) -> Network:
@@ -385,6 +404,7 @@ def load_paper_settings(
     from core.paper.network import PaperSettings
 
     names = {name for name in setting_names() if name.startswith("PAPER_")}
+    names |= {"DYDX_MAINNET_REST", "DYDX_MAINNET_WS"}
     found = gather(
         os.environ if environ is None else environ,
         env_file,
@@ -393,6 +413,7 @@ def load_paper_settings(
         only=names,
     )
     settings = _built({name.lower(): value for name, value in found.items()})
+    mainnet = settings.network("mainnet")
     return PaperSettings(
         grpc_port=settings.paper_grpc_port,
         rest_port=settings.paper_rest_port,
@@ -400,6 +421,9 @@ def load_paper_settings(
         rpc_port=settings.paper_rpc_port,
         prices=settings.paper_prices,
         state_dir=settings.paper_state_path,
+        governance=settings.paper_governance,
+        mainnet_rest=mainnet.rest,
+        mainnet_ws=mainnet.ws,
     )
 
 

@@ -146,6 +146,23 @@ class MismatchFound(Event):
     ledger_size: str
 
 
+@dataclass(frozen=True)
+class KeyProgress(Event):
+    """Work on a key made a step; the chat message that shows its progress is rendered anew."""
+
+    kind: ClassVar[str] = "key_progress"
+    work_id: int
+    message_id: int
+
+
+@dataclass(frozen=True)
+class KeyTold(Event):
+    """Work on a key came to an end, or needs its trader."""
+
+    kind: ClassVar[str] = "key_told"
+    work_id: int
+
+
 class Bell:
     """Wakes waiters; ringing when nobody waits is remembered once."""
 

@@ -10,13 +10,14 @@ from core.dydx.indexer_types import (
     Candle,
     FundingPayment,
     MarketRow,
+    ParentSubaccount,
     PerpetualPosition,
     RestFill,
     Subaccount,
     Trade,
     Transfer,
 )
-from core.dydx.wire import Wire
+from core.dydx.wire import Moment, Number, Whole, Wire
 
 
 class Paged(Wire):
@@ -77,6 +78,68 @@ class CandlesAnswer(Wire):
 
 class TradesAnswer(Paged):
     trades: list[Trade]
+
+
+class Time(Wire):
+    """The indexer's clock; `epoch` is in seconds."""
+
+    iso: Moment
+    epoch: float
+
+
+class AddressAnswer(Wire):
+    subaccounts: list[Subaccount]
+    total_trading_rewards: Number
+
+
+class ParentAnswer(Wire):
+    subaccount: ParentSubaccount
+
+
+class TransfersBetween(Wire):
+    transfers_subset: list[Transfer]
+    total_net_transfers: Number
+
+
+class HistoricalFunding(Wire):
+    """The funding rate of one hour, and the oracle price it was settled at."""
+
+    ticker: str
+    rate: Number
+    price: Number
+    effective_at: Moment
+    effective_at_height: Whole
+
+
+class HistoricalFundingAnswer(Wire):
+    historical_funding: list[HistoricalFunding]
+
+
+class Restricted(Wire):
+    """Whether the compliance provider restricts an address."""
+
+    restricted: bool
+    reason: str | None = None
+
+
+class PnlTick(Wire):
+    """Equity and profit at one moment, in USDC. The two series write different heights."""
+
+    equity: Number
+    total_pnl: Number
+    net_transfers: Number
+    created_at: Moment
+    created_at_height: Whole | None = None
+    block_height: Whole | None = None
+    block_time: Moment | None = None
+
+
+class HistoricalPnlAnswer(Paged):
+    historical_pnl: list[PnlTick]
+
+
+class PnlAnswer(Paged):
+    pnl: list[PnlTick]
 
 
 def utc_text(moment: dt.datetime) -> str:

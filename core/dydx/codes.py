@@ -86,26 +86,69 @@ _SDK: Final = {
         "ErrMempoolIsFull", Reaction.OTHER_NODE, "The dYdX node is overloaded and took nothing."
     ),
     21: _refused("ErrTxTooLarge", Reaction.BUG, timeless=True),
+    24: _refused("ErrorInvalidSigner", Reaction.CHECK_KEY, _KEY),
+    28: _refused("ErrInvalidChainID", Reaction.CHECK_KEY, _KEY),
     30: _refused(
         "ErrTxTimeoutHeight", Reaction.SIGN_AGAIN, "The order came too late: its block had passed."
     ),
+    31: _refused("ErrUnknownExtensionOptions", Reaction.BUG, timeless=True),
     32: _refused(
         "ErrWrongSequence", Reaction.SIGN_AGAIN, "The transaction's number was not the next one."
     ),
+    37: _refused("ErrNotSupported", Reaction.BUG, timeless=True),
+    41: _refused("ErrInvalidGasLimit", Reaction.BUG, timeless=True),
 }
 _ACCOUNTPLUS: Final = {
     code: _refused(name, Reaction.CHECK_KEY, _TRADING_KEY)
     for code, name in {
         1: "ErrAuthenticatorNotFound",
-        2: "ErrInvalidAccountAuthenticator",
+        2: "ErrInvalidAccountAddress",
         3: "ErrAuthenticatorDataExceedsMaximumLength",
         4: "ErrSmartAccountNotActive",
+        5: "ErrInitializingAuthenticator",
+        6: "ErrTxnHasMultipleSigners",
         100: "ErrSignatureVerification",
         101: "ErrMessageTypeVerification",
         102: "ErrClobPairIdVerification",
         103: "ErrSubaccountVerification",
         104: "ErrAllOfVerification",
         105: "ErrAnyOfVerification",
+    }.items()
+}
+_COLLATERAL: Final = (
+    "The account's balance did not allow it: there is not enough free collateral, or transfers and "
+    "withdrawals are blocked for the moment."
+)
+_LEVERAGE: Final = "dYdX does not allow this leverage."
+_SUBACCOUNTS: Final = {
+    101: _refused("ErrNonUniqueUpdatesSubaccount", Reaction.BUG),
+    102: _refused("ErrFailedToUpdateSubaccounts", Reaction.ADD_COLLATERAL, _COLLATERAL),
+    103: _refused(
+        "ErrProductPositionNotUpdatable",
+        Reaction.HALT_MARKET,
+        "The market does not take such orders at the moment.",
+    ),
+    200: _refused("ErrInvalidSubaccountIdNumber", Reaction.BUG, timeless=True),
+    201: _refused("ErrInvalidSubaccountIdOwner", Reaction.BUG, timeless=True),
+    302: _refused("ErrAssetPositionNotSupported", Reaction.BUG),
+    303: _refused("ErrMultAssetPositionsNotSupported", Reaction.BUG),
+    500: _refused("ErrAssetTransferQuantumsNotPositive", Reaction.BUG, timeless=True),
+    501: _refused("ErrAssetTransferThroughBankNotImplemented", Reaction.BUG, timeless=True),
+    700: _refused("ErrInvalidLeverage", Reaction.GIVE_UP, _LEVERAGE),
+    701: _refused("ErrLeverageExceedsMaximum", Reaction.GIVE_UP, _LEVERAGE),
+    702: _refused("ErrInitialMarginPpmIsZero", Reaction.GIVE_UP, _LEVERAGE),
+    703: _refused("ErrLeverageViolatesMarginRequirements", Reaction.GIVE_UP, _LEVERAGE),
+}
+_SENDING: Final = {
+    code: _refused(name, Reaction.BUG, timeless=True)
+    for code, name in {
+        1: "ErrSenderSameAsRecipient",
+        2: "ErrInvalidTransferAmount",
+        3: "ErrDuplicatedTransfer",
+        4: "ErrTransferNotFound",
+        5: "ErrMissingFields",
+        6: "ErrInvalidAccountAddress",
+        1101: "ErrNonUsdcAssetTransferNotImplemented",
     }.items()
 }
 TABLE: Final[dict[tuple[str, int], CodeMeaning]] = {
@@ -117,6 +160,8 @@ TABLE: Final[dict[tuple[str, int], CodeMeaning]] = {
     },
     **{("sdk", code): meaning for code, meaning in _SDK.items()},
     **{("dydxaccountplus", code): meaning for code, meaning in _ACCOUNTPLUS.items()},
+    **{("subaccounts", code): meaning for code, meaning in _SUBACCOUNTS.items()},
+    **{("sending", code): meaning for code, meaning in _SENDING.items()},
 }
 
 

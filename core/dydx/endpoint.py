@@ -13,7 +13,9 @@ from google.protobuf.message import DecodeError, Message
 from v4_proto.cosmos.tx.v1beta1.service_pb2 import BROADCAST_MODE_SYNC, BroadcastTxRequest
 
 from core.dydx.network import is_loopback
+from core.dydx.node_health import Standing
 
+_HEIGHT_HEADER = "x-cosmos-block-height"
 _OPTIONS = [
     ("grpc.max_receive_message_length", 32 * 1024 * 1024),
     ("grpc.keepalive_time_ms", 20_000),
@@ -32,13 +34,17 @@ class NotConnected(Exception):
 class CallFailed(Exception):
     """A call was begun and brought no usable answer. `status` is the gRPC status name.
 
-    `silent` tells a node that said nothing from one that answered with an error.
+    `silent` tells a node that said nothing from one that answered with an error. `height` is the
+    block to which such an error belongs, where the node named it.
     """
 
-    def __init__(self, status: str, detail: str, *, silent: bool) -> None:
+    def __init__(
+        self, status: str, detail: str, *, silent: bool, height: int | None = None
+    ) -> None:
         super().__init__(f"{status}: {detail}"[:300])
         self.status = status
         self.silent = silent
+        self.height = height
 
 
 @dataclass(frozen=True)
@@ -84,11 +90,11 @@ _Answer: Any = _answer_type()
 
 
 class Endpoint:
-    """A node: its address as configured, its channel, and whether it answered last time."""
+    """A node: its address as configured, its channel, and where its calls are counted."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, standing: Standing) -> None:
         self.address = address
-        self.healthy = True
+        self.standing = standing
         scheme, _, target = address.rpartition("://")
         target = target.rstrip("/")
         options = [*_OPTIONS, ("grpc.enable_http_proxy", int(not is_loopback(address)))]
@@ -104,6 +110,14 @@ class Endpoint:
             request_serializer=BroadcastTxRequest.SerializeToString,
             response_deserializer=bytes,
         )
+
+    @property
+    def ready(self) -> bool:
+        """Whether a call would leave at once."""
+        try:
+            return self.channel.get_state() is grpc.ChannelConnectivity.READY
+        except grpc.aio.UsageError:
+            return False
 
     def poke(self) -> None:
         """Begins to connect without waiting."""
@@ -146,22 +160,46 @@ class Endpoint:
 
     async def call(self, method: Any, request: Message, timeout_s: float) -> Any:
         """One unary call within a deadline. Raises CallFailed."""
+        answer, _ = await self.call_at(method, request, timeout_s)
+        return answer
+
+    async def call_at(
+        self, method: Any, request: Message, timeout_s: float
+    ) -> tuple[Any, int | None]:
+        """One unary call within a deadline, and the height of the block whose state it shows where
+        the node names that. Raises CallFailed.
+        """
+        self.standing.called()
         try:
             async with asyncio.timeout(timeout_s + 1):
-                answer = await method(request, timeout=timeout_s, wait_for_ready=False)
+                call = method(request, timeout=timeout_s, wait_for_ready=False)
+                answer = await call
+                height = _height_in(await call.initial_metadata())
         except grpc.aio.AioRpcError as error:
             status = error.code()
-            raise CallFailed(status.name, error.details() or "", silent=status in _SILENT) from None
+            raise CallFailed(
+                status.name,
+                error.details() or "",
+                silent=status in _SILENT,
+                height=_height_in(error.initial_metadata()),
+            ) from None
         except TimeoutError:
             raise CallFailed("DEADLINE_EXCEEDED", "no answer", silent=True) from None
         except grpc.aio.UsageError:
             raise CallFailed("CANCELLED", "the channel is closed", silent=True) from None
         if answer is None:
             raise CallFailed("OK", "the answer could not be read", silent=True)
-        return answer
+        return answer, height
 
     async def close(self) -> None:
         await self.channel.close(None)
+
+
+def _height_in(metadata: Any) -> int | None:
+    for name, value in metadata or ():
+        if name == _HEIGHT_HEADER and str(value).isdecimal():
+            return int(value)
+    return None
 
 
 _SILENT = frozenset(

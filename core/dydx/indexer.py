@@ -1,31 +1,45 @@
-"""The indexer's REST interface over one pooled connection. Source: docs/protocol.md."""
+"""The indexer's REST interface over one pooled connection. Source: docs/protocol.md, REST."""
 
 from __future__ import annotations
 
-import asyncio
+import copy
 import datetime as dt
 from collections.abc import Iterable
-from typing import Any, TypeVar
-
-import httpx
+from typing import Any, Self, TypeVar
 
 from core.clock import Clock
 from core.dydx.answers import (
+    AddressAnswer,
     AssetsAnswer,
     CandlesAnswer,
-    Fault,
-    Faults,
     FillsAnswer,
     FundingAnswer,
+    HistoricalFunding,
+    HistoricalFundingAnswer,
+    HistoricalPnlAnswer,
     MarketsAnswer,
+    ParentAnswer,
+    PnlAnswer,
+    PnlTick,
     PositionsAnswer,
+    Restricted,
     SubaccountAnswer,
+    Time,
     TradesAnswer,
     TransfersAnswer,
     utc_text,
 )
-from core.dydx.budget import Budget
+from core.dydx.budget import Urgency
 from core.dydx.enums import OrderStatus, Resolution
+from core.dydx.indexer_errors import (
+    BlockCode,
+    IndexerBlocked,
+    IndexerError,
+    IndexerRefused,
+    IndexerUnreachable,
+    IndexerUnreadable,
+)
+from core.dydx.indexer_http import REQUESTS, IndexerHttp
 from core.dydx.indexer_types import (
     AssetPosition,
     Candle,
@@ -36,54 +50,40 @@ from core.dydx.indexer_types import (
     IndexerOrder,
     MarketRow,
     Orderbook,
+    ParentSubaccount,
     PerpetualPosition,
     Subaccount,
     Trade,
     Transfer,
 )
-from core.dydx.network import Network, is_loopback
+from core.dydx.network import Network
 from core.dydx.wire import Unreadable, Wire
 
-REQUESTS = 100
-WINDOW_S = 10.0
+__all__ = [
+    "BlockCode",
+    "Indexer",
+    "IndexerBlocked",
+    "IndexerError",
+    "IndexerRefused",
+    "IndexerUnreachable",
+    "IndexerUnreadable",
+    "Urgency",
+]
+
 PAGE = 100
 LARGEST_PAGE = 1000
-BLOCKED = frozenset({"GEOBLOCKED", "COMPLIANCE_BLOCKED"})
-_PAUSES_S = (0.2, 0.6)
 W = TypeVar("W", bound=Wire)
-
-
-class IndexerError(Exception):
-    """The indexer gave no usable answer; nothing may be concluded from it."""
-
-
-class IndexerUnreachable(IndexerError):
-    """No answer, or only that it cannot answer now. Try again later."""
-
-
-class IndexerUnreadable(IndexerError):
-    """An answer whose content is not understood."""
-
-
-class IndexerRefused(IndexerError):
-    """The indexer refuses this request; the same one will be refused again."""
-
-    def __init__(self, status: int, errors: tuple[Fault, ...]) -> None:
-        super().__init__(f"{status}: {'; '.join(fault.msg for fault in errors)}"[:300])
-        self.status = status
-        self.errors = errors
-
-    @property
-    def blocked(self) -> bool:
-        """Whether dYdX does not serve this address or place: stop, and tell its trader."""
-        return self.status == 403 and any(fault.code in BLOCKED for fault in self.errors)
 
 
 class Indexer:
     """Typed answers of one network's indexer.
 
-    All methods raise IndexerUnreachable, IndexerUnreadable or IndexerRefused. A request takes at
-    most `total_timeout_s` seconds, waiting for the budget and repetitions included.
+    All methods raise IndexerUnreachable, IndexerUnreadable, IndexerRefused or IndexerBlocked. The
+    budget is shared fairly among the accounts that are asked for; `urgently()` and `in_bulk()`
+    give a view of the same indexer whose requests go before or after the others.
+
+    With `parent=True` the rows of a parent subaccount and all its children are asked for, those
+    that hold isolated markets (parent + 128 k).
     """
 
     def __init__(
@@ -97,149 +97,60 @@ class Indexer:
     ) -> None:
         self.network = network
         self._clock = clock
-        self._total_timeout_s = total_timeout_s
-        self._timeout = httpx.Timeout(read_timeout_s, connect=3.0)
-        self._budget = Budget(clock, requests, WINDOW_S)
-        self._client: httpx.AsyncClient | None = None
-        self._asked = 0
+        self._urgency = Urgency.NORMAL
+        self._http = IndexerHttp(
+            network,
+            clock,
+            total_timeout_s=total_timeout_s,
+            read_timeout_s=read_timeout_s,
+            requests=requests,
+        )
 
     async def close(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
+        await self._http.close()
+
+    def urgently(self) -> Self:
+        """A view whose requests go first: for an order whose fate is unknown."""
+        return self._view(Urgency.URGENT)
+
+    def in_bulk(self) -> Self:
+        """A view whose requests yield to others and may wait minutes for their turn."""
+        return self._view(Urgency.BULK)
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for their turn."""
+        return self._http.budget.waiting
+
+    @property
+    def refused_for_rate(self) -> int:
+        """How often the indexer answered 429 since the start."""
+        return self._http.refused_for_rate
+
+    # the network
 
     async def height(self) -> Height:
         """The last block that the indexer has worked in."""
-        return await self._get(Height, "/height")
+        return await self._network_wide(Height, "/height")
+
+    async def recent_height(self, max_age_s: float = 5.0) -> int:
+        """A block that the indexer has worked in, asked at most `max_age_s` seconds ago.
+
+        What is read now is of that block or of a later one.
+        """
+        known, at = self._http.height_seen
+        if self._clock.monotonic() - at > max_age_s:
+            known, at = (await self.height()).height, self._clock.monotonic()
+            self._http.height_seen = (known, at)
+        return known
+
+    async def time(self) -> Time:
+        """The indexer's clock."""
+        return await self._network_wide(Time, "/time")
 
     async def perpetual_markets(self) -> dict[str, MarketRow]:
         """All markets by ticker."""
-        return (await self._get(MarketsAnswer, "/perpetualMarkets")).markets
-
-    async def subaccount(self, address: str, number: int) -> Subaccount | None:
-        """Equity and positions; None when nothing was ever deposited."""
-        path = f"/addresses/{address}/subaccountNumber/{number}"
-        answer = await self._find(SubaccountAnswer, path)
-        return answer.subaccount if answer else None
-
-    async def orders(
-        self,
-        address: str,
-        number: int,
-        *,
-        statuses: Iterable[OrderStatus] = (),
-        ticker: str | None = None,
-        limit: int = PAGE,
-    ) -> list[IndexerOrder]:
-        """Orders, newest first. Short-term orders that never filled vanish from here."""
-        rows = await self._fetch(
-            "/orders",
-            address=address,
-            subaccountNumber=number,
-            status=",".join(statuses) or None,
-            ticker=ticker,
-            limit=limit,
-        )
-        if not isinstance(rows, list):
-            raise IndexerUnreadable("the orders were not a list")
-        return [_read(IndexerOrder, row) for row in rows]
-
-    async def order(self, order_uuid: str) -> IndexerOrder | None:
-        """One order; None when it is not known (any more)."""
-        return await self._find(IndexerOrder, f"/orders/{order_uuid}")
-
-    async def fills(
-        self,
-        address: str,
-        number: int,
-        *,
-        limit: int = PAGE,
-        before_height: int | None = None,
-        ticker: str | None = None,
-    ) -> list[IndexerFill]:
-        """Fills, newest first, of blocks up to and including `before_height`."""
-        self._asked += 1
-        answer = await self._get(
-            FillsAnswer,
-            "/fills",
-            address=address,
-            subaccountNumber=number,
-            limit=limit,
-            createdBeforeOrAtHeight=before_height,
-            market=ticker,
-            marketType="PERPETUAL" if ticker else None,
-            # Caches keep answers for a second; a proof must not come from one.
-            nonce=f"{self._clock.monotonic():.6f}-{self._asked}",
-        )
-        return list(answer.fills)
-
-    async def all_fills_since(self, address: str, number: int, height: int) -> list[IndexerFill]:
-        """Every fill of block `height` and later, oldest first."""
-        found: dict[str, IndexerFill] = {}
-        before: int | None = None
-        limit = PAGE
-        while True:
-            page = await self.fills(address, number, limit=limit, before_height=before)
-            found.update((row.id, row) for row in page if row.id not in found)
-            if len(page) < limit or page[-1].created_at_height < height:
-                break
-            lowest = page[-1].created_at_height
-            if lowest == before:
-                # One block fills the whole page: only a larger page leads past it.
-                if limit >= LARGEST_PAGE:
-                    raise IndexerUnreadable("one block held more fills than one page can")
-                limit = LARGEST_PAGE
-            before = lowest
-        return [row for row in reversed(found.values()) if row.created_at_height >= height]
-
-    async def perpetual_positions(
-        self, address: str, number: int, status: str | None = None, *, limit: int = PAGE
-    ) -> list[PerpetualPosition]:
-        """Position rows, newest first; `status` OPEN, CLOSED or LIQUIDATED."""
-        answer = await self._get(
-            PositionsAnswer,
-            "/perpetualPositions",
-            address=address,
-            subaccountNumber=number,
-            status=status,
-            limit=limit,
-        )
-        return answer.positions
-
-    async def asset_positions(self, address: str, number: int) -> list[AssetPosition]:
-        """The USDC of a subaccount; empty for an unknown one."""
-        answer = await self._find(
-            AssetsAnswer, "/assetPositions", address=address, subaccountNumber=number
-        )
-        return answer.positions if answer else []
-
-    async def transfers(self, address: str, number: int, *, limit: int = PAGE) -> list[Transfer]:
-        """Deposits, withdrawals and transfers, newest first; empty for an unknown subaccount."""
-        answer = await self._find(
-            TransfersAnswer, "/transfers", address=address, subaccountNumber=number, limit=limit
-        )
-        return answer.transfers if answer else []
-
-    async def funding_payments(
-        self,
-        address: str,
-        number: int,
-        *,
-        after: dt.datetime | None = None,
-        ticker: str | None = None,
-        limit: int = PAGE,
-    ) -> list[FundingPayment]:
-        """Hourly payments from `after` on, newest first."""
-        answer = await self._get(
-            FundingAnswer,
-            "/fundingPayments",
-            address=address,
-            subaccountNumber=number,
-            afterOrAt=utc_text(after) if after else None,
-            ticker=ticker,
-            limit=limit,
-        )
-        return answer.funding_payments
+        return (await self._network_wide(MarketsAnswer, "/perpetualMarkets")).markets
 
     async def candles(
         self,
@@ -270,11 +181,221 @@ class Indexer:
         path = f"/trades/perpetualMarket/{ticker}"
         return (await self._get(TradesAnswer, path, limit=limit)).trades
 
+    async def historical_funding(
+        self, ticker: str, *, until: dt.datetime | None = None, limit: int = PAGE
+    ) -> list[HistoricalFunding]:
+        """Hourly funding rates of a market up to `until`, newest first."""
+        answer = await self._get(
+            HistoricalFundingAnswer,
+            f"/historicalFunding/{ticker}",
+            effectiveBeforeOrAt=utc_text(until) if until else None,
+            limit=limit,
+        )
+        return answer.historical_funding
+
+    # an address
+
+    async def subaccounts(self, address: str) -> list[Subaccount]:
+        """All subaccounts of an address; empty when nothing was ever deposited."""
+        answer = await self._find(AddressAnswer, f"/addresses/{address}", _account=address)
+        return answer.subaccounts if answer else []
+
     async def compliance(self, address: str) -> Compliance:
         """What dYdX lets an address do."""
-        return await self._get(Compliance, f"/compliance/screen/{address}")
+        return await self._get(Compliance, f"/compliance/screen/{address}", _account=address)
+
+    async def restricted(self, address: str) -> Restricted:
+        """What the compliance provider says of an address."""
+        return await self._get(Restricted, "/screen", address=address)
+
+    # a subaccount
+
+    async def subaccount(self, address: str, number: int) -> Subaccount | None:
+        """Equity and positions; None when nothing was ever deposited."""
+        path = f"/addresses/{address}/subaccountNumber/{number}"
+        answer = await self._find(SubaccountAnswer, path, _account=f"{address}/{number}")
+        return answer.subaccount if answer else None
+
+    async def parent_subaccount(self, address: str, number: int) -> ParentSubaccount | None:
+        """A parent with its children; None when nothing was ever deposited."""
+        path = f"/addresses/{address}/parentSubaccountNumber/{number}"
+        answer = await self._find(ParentAnswer, path, _account=f"{address}/{number}")
+        return answer.subaccount if answer else None
+
+    async def orders(
+        self,
+        address: str,
+        number: int,
+        *,
+        statuses: Iterable[OrderStatus] = (),
+        ticker: str | None = None,
+        limit: int = PAGE,
+        parent: bool = False,
+    ) -> list[IndexerOrder]:
+        """Orders, newest first. Short-term orders that never filled vanish from here."""
+        path, owner = _of("/orders", address, number, parent)
+        rows = await self._fetch(
+            path,
+            **owner,
+            status=",".join(statuses) or None,
+            ticker=ticker,
+            limit=limit,
+        )
+        if not isinstance(rows, list):
+            raise IndexerUnreadable("the orders were not a list")
+        return [_read(IndexerOrder, row) for row in rows]
+
+    async def order(self, order_uuid: str) -> IndexerOrder | None:
+        """One order; None when it is not known (any more)."""
+        return await self._find(IndexerOrder, f"/orders/{order_uuid}")
+
+    async def fills(
+        self,
+        address: str,
+        number: int,
+        *,
+        limit: int = PAGE,
+        before_height: int | None = None,
+        ticker: str | None = None,
+        parent: bool = False,
+    ) -> list[IndexerFill]:
+        """Fills, newest first, of blocks up to and including `before_height`."""
+        path, owner = _of("/fills", address, number, parent)
+        answer = await self._get(
+            FillsAnswer,
+            path,
+            **owner,
+            limit=limit,
+            createdBeforeOrAtHeight=before_height,
+            market=ticker,
+            marketType="PERPETUAL" if ticker else None,
+            # Caches keep answers for a second; a proof must not come from one.
+            nonce=self._http.nonce(),
+        )
+        return list(answer.fills)
+
+    async def all_fills_since(self, address: str, number: int, height: int) -> list[IndexerFill]:
+        """Every fill of block `height` and later, oldest first."""
+        found: dict[str, IndexerFill] = {}
+        before: int | None = None
+        limit = PAGE
+        while True:
+            page = await self.fills(address, number, limit=limit, before_height=before)
+            found.update((row.id, row) for row in page if row.id not in found)
+            if len(page) < limit or page[-1].created_at_height < height:
+                break
+            lowest = page[-1].created_at_height
+            if lowest == before:
+                # One block fills the whole page: only a larger page leads past it.
+                if limit >= LARGEST_PAGE:
+                    raise IndexerUnreadable("one block held more fills than one page can")
+                limit = LARGEST_PAGE
+            before = lowest
+        return [row for row in reversed(found.values()) if row.created_at_height >= height]
+
+    async def perpetual_positions(
+        self,
+        address: str,
+        number: int,
+        status: str | None = None,
+        *,
+        limit: int = PAGE,
+        parent: bool = False,
+    ) -> list[PerpetualPosition]:
+        """Position rows, newest first; `status` OPEN, CLOSED or LIQUIDATED."""
+        path, owner = _of("/perpetualPositions", address, number, parent)
+        answer = await self._get(PositionsAnswer, path, **owner, status=status, limit=limit)
+        return answer.positions
+
+    async def asset_positions(
+        self, address: str, number: int, *, parent: bool = False
+    ) -> list[AssetPosition]:
+        """The USDC of a subaccount; empty for an unknown one."""
+        path, owner = _of("/assetPositions", address, number, parent)
+        answer = await self._find(AssetsAnswer, path, **owner)
+        return answer.positions if answer else []
+
+    async def transfers(
+        self, address: str, number: int, *, limit: int = PAGE, parent: bool = False
+    ) -> list[Transfer]:
+        """Deposits, withdrawals and transfers, newest first; empty for an unknown subaccount."""
+        path, owner = _of("/transfers", address, number, parent)
+        answer = await self._find(TransfersAnswer, path, **owner, limit=limit)
+        return answer.transfers if answer else []
+
+    async def funding_payments(
+        self,
+        address: str,
+        number: int,
+        *,
+        after: dt.datetime | None = None,
+        ticker: str | None = None,
+        limit: int = PAGE,
+        parent: bool = False,
+    ) -> list[FundingPayment]:
+        """Hourly payments from `after` on, newest first."""
+        path, owner = _of("/fundingPayments", address, number, parent, "/parentSubaccount")
+        answer = await self._get(
+            FundingAnswer,
+            path,
+            **owner,
+            afterOrAt=utc_text(after) if after else None,
+            ticker=ticker,
+            limit=limit,
+        )
+        return answer.funding_payments
+
+    async def historical_pnl(
+        self,
+        address: str,
+        number: int,
+        *,
+        since: dt.datetime | None = None,
+        limit: int = PAGE,
+        parent: bool = False,
+    ) -> list[PnlTick]:
+        """Hourly equity and profit from `since` on, newest first; empty for an unknown one."""
+        path, owner = _of("/historical-pnl", address, number, parent)
+        after = utc_text(since) if since else None
+        answer = await self._find(
+            HistoricalPnlAnswer, path, **owner, createdOnOrAfter=after, limit=limit
+        )
+        return answer.historical_pnl if answer else []
+
+    async def pnl(
+        self,
+        address: str,
+        number: int,
+        *,
+        since: dt.datetime | None = None,
+        daily: bool = False,
+        limit: int = PAGE,
+        parent: bool = False,
+    ) -> list[PnlTick]:
+        """The newer series of equity and profit, hourly or daily, newest first."""
+        path, owner = _of("/pnl", address, number, parent)
+        after = utc_text(since) if since else None
+        answer = await self._find(
+            PnlAnswer,
+            path,
+            **owner,
+            createdOnOrAfter=after,
+            daily="true" if daily else None,
+            limit=limit,
+        )
+        return answer.pnl if answer else []
 
     # one request
+
+    def _view(self, urgency: Urgency) -> Self:
+        view = copy.copy(self)
+        view._urgency = urgency
+        return view
+
+    async def _network_wide(self, shape: type[W], path: str) -> W:
+        """What all accounts need goes before what one of them needs."""
+        answer = await self._http.get(path, {}, account="", urgency=Urgency.URGENT)
+        return _read(shape, answer)
 
     async def _get(self, shape: type[W], path: str, **query: Any) -> W:
         return _read(shape, await self._fetch(path, **query))
@@ -288,44 +409,18 @@ class Indexer:
                 return None
             raise
 
-    async def _fetch(self, path: str, **query: Any) -> Any:
+    async def _fetch(self, path: str, *, _account: str = "", **query: Any) -> Any:
         params = {key: value for key, value in query.items() if value is not None}
-        try:
-            async with asyncio.timeout(self._total_timeout_s):
-                return await self._repeat(path, params)
-        except TimeoutError:
-            raise IndexerUnreachable(f"no answer within {self._total_timeout_s:.0f} s") from None
+        return await self._http.get(path, params, account=_account, urgency=self._urgency)
 
-    async def _repeat(self, path: str, params: dict[str, Any]) -> Any:
-        """Asks until there is an answer; a request that only reads may be repeated."""
-        reason = ""
-        for pause_s in (*_PAUSES_S, None):
-            await self._budget.take()
-            try:
-                answer = await self._open().get(f"/v4{path}", params=params)
-            except httpx.HTTPError as error:
-                reason, wait_s = type(error).__name__, pause_s
-            else:
-                if answer.status_code < 500 and answer.status_code != 429:
-                    return _body(answer)
-                reason, wait_s = f"status {answer.status_code}", pause_s
-                if answer.status_code == 429 and wait_s is not None:
-                    wait_s = max(wait_s, _retry_after_s(answer))
-            if wait_s is None:
-                break
-            await self._clock.sleep(wait_s)
-        raise IndexerUnreachable(reason)
 
-    def _open(self) -> httpx.AsyncClient:
-        if self._client is None:
-            self._client = httpx.AsyncClient(
-                base_url=self.network.rest.rstrip("/"),
-                timeout=self._timeout,
-                limits=httpx.Limits(max_connections=20, keepalive_expiry=60.0),
-                headers={"Accept": "application/json"},
-                trust_env=not is_loopback(self.network.rest),
-            )
-        return self._client
+def _of(
+    path: str, address: str, number: int, parent: bool, below: str = "/parentSubaccountNumber"
+) -> tuple[str, dict[str, Any]]:
+    """The route and the parameters that name a subaccount, or a parent and its children."""
+    name = "parentSubaccountNumber" if parent else "subaccountNumber"
+    owner = {"address": address, name: number, "_account": f"{address}/{number}"}
+    return (path + below if parent else path), owner
 
 
 def _read(shape: type[W], value: Any) -> W:
@@ -333,23 +428,3 @@ def _read(shape: type[W], value: Any) -> W:
         return shape.read(value)
     except Unreadable as error:
         raise IndexerUnreadable(str(error)) from None
-
-
-def _body(answer: httpx.Response) -> Any:
-    try:
-        body = answer.json()
-    except ValueError:
-        raise IndexerUnreadable(f"an answer {answer.status_code} was no JSON") from None
-    if answer.is_success:
-        return body
-    try:
-        faults = tuple(Faults.read(body).errors)
-    except Unreadable:
-        faults = ()
-    raise IndexerRefused(answer.status_code, faults)
-
-
-def _retry_after_s(answer: httpx.Response) -> float:
-    """The header is in milliseconds, unlike what HTTP says of it; never more than one window."""
-    text = answer.headers.get("retry-after", "")
-    return min(int(text) / 1000, WINDOW_S) if text.isascii() and text.isdigit() else 1.0

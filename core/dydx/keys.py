@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from difflib import get_close_matches
 from functools import cache
+from typing import Final
 
+import bech32
 import coincurve
 from bip_utils import Bip39Languages, Bip39MnemonicValidator, MnemonicChecksumError
 from bip_utils.bip.bip39.bip39_mnemonic_utils import Bip39WordsListGetter
+from Crypto.Hash import RIPEMD160
 from dydx_v4_client.key_pair import KeyPair, bytes_from_mnemonic
 from dydx_v4_client.wallet import Wallet
 
 from core.clock import Random
 
 PHRASE_LENGTHS = (12, 15, 18, 21, 24)
+ADDRESS_PREFIX: Final = "dydx"
 _SPAN = re.compile(r"[a-z]+")
 
 
@@ -77,6 +82,12 @@ def _near(word: str) -> list[str]:
     if not _SPAN.fullmatch(word):
         return []
     return get_close_matches(word, _words(), n=3, cutoff=0.6)
+
+
+def address_of(public_key: bytes) -> str:
+    """The dYdX address of a compressed public key."""
+    digest = RIPEMD160.new(hashlib.sha256(public_key).digest()).digest()
+    return str(bech32.bech32_encode(ADDRESS_PREFIX, bech32.convertbits(digest, 8, 5)))
 
 
 class SigningKey:

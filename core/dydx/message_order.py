@@ -30,6 +30,11 @@ class MessageOrder:
             self._open_since = now
         return True
 
+    @property
+    def complete(self) -> bool:
+        """Whether no message is missing between those that came."""
+        return self._open_since is None
+
     def missing_for(self, now: float) -> float:
         """How many seconds the oldest missing message has been missing; 0 when none is."""
         return 0.0 if self._open_since is None else now - self._open_since

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -12,81 +11,66 @@ from v4_proto.cosmos.auth.v1beta1.query_pb2 import QueryAccountRequest
 from v4_proto.cosmos.auth.v1beta1.query_pb2_grpc import QueryStub as AuthStub
 from v4_proto.cosmos.bank.v1beta1.query_pb2 import QueryAllBalancesRequest
 from v4_proto.cosmos.bank.v1beta1.query_pb2_grpc import QueryStub as BankStub
+from v4_proto.cosmos.base.node.v1beta1.query_pb2 import StatusRequest
+from v4_proto.cosmos.base.node.v1beta1.query_pb2_grpc import ServiceStub as StatusStub
 from v4_proto.cosmos.base.query.v1beta1.pagination_pb2 import PageRequest
 from v4_proto.cosmos.base.tendermint.v1beta1.query_pb2 import (
     GetLatestBlockRequest,
     GetSyncingRequest,
 )
 from v4_proto.cosmos.base.tendermint.v1beta1.query_pb2_grpc import ServiceStub as BlockStub
+from v4_proto.cosmos.tx.v1beta1.service_pb2 import GetTxRequest, SimulateRequest
+from v4_proto.cosmos.tx.v1beta1.service_pb2_grpc import ServiceStub as TxStub
 from v4_proto.cosmos.vesting.v1beta1.vesting_pb2 import ContinuousVestingAccount
+from v4_proto.dydxprotocol.accountplus.query_pb2 import GetAuthenticatorsRequest
+from v4_proto.dydxprotocol.accountplus.query_pb2_grpc import QueryStub as AccountPlusStub
 from v4_proto.dydxprotocol.clob.clob_pair_pb2 import ClobPair as ClobPairMessage
 from v4_proto.dydxprotocol.clob.query_pb2 import (
     QueryAllClobPairRequest,
     QueryBlockRateLimitConfigurationRequest,
     QueryEquityTierLimitConfigurationRequest,
+    QueryStatefulOrderRequest,
 )
 from v4_proto.dydxprotocol.clob.query_pb2_grpc import QueryStub as ClobStub
+from v4_proto.dydxprotocol.feetiers.query_pb2 import QueryUserFeeTierRequest
+from v4_proto.dydxprotocol.feetiers.query_pb2_grpc import QueryStub as FeeStub
+from v4_proto.dydxprotocol.prices.query_pb2 import (
+    QueryAllMarketParamsRequest,
+    QueryMarketPriceRequest,
+)
+from v4_proto.dydxprotocol.prices.query_pb2_grpc import QueryStub as PricesStub
 from v4_proto.dydxprotocol.subaccounts.query_pb2 import QueryGetSubaccountRequest
 from v4_proto.dydxprotocol.subaccounts.query_pb2_grpc import QueryStub as SubaccountsStub
 
+from core.dydx.authenticators import Authenticator
+from core.dydx.drafts import OrderRef
 from core.dydx.endpoint import CallFailed, Endpoint
-from core.dydx.protocol import QUOTE_RESOLUTION
+from core.dydx.limits import BlockRateLimits, EquityTier
+from core.dydx.node_types import (
+    Block,
+    ChainAccount,
+    ClobPair,
+    CommittedOrder,
+    CommittedSubaccount,
+    FeeTier,
+    OrderSighting,
+    Tip,
+    TransactionResult,
+)
+from core.dydx.protocol import QUOTE_RESOLUTION, ConditionType, Side, TimeInForce
+from core.dydx.signing import order_id
+
+__all__ = [
+    "Block",
+    "ChainAccount",
+    "ClobPair",
+    "CommittedSubaccount",
+    "Queries",
+    "TransactionResult",
+    "serialized_int",
+]
 
 PAGE = 1000
-
-
-@dataclass(frozen=True)
-class Block:
-    """A committed block; `time` is in its header, about one block older than the commit."""
-
-    height: int
-    time: dt.datetime
-    chain_id: str
-
-
-@dataclass(frozen=True)
-class ChainAccount:
-    """An account of the chain and its committed sequence."""
-
-    address: str
-    number: int
-    sequence: int
-
-
-@dataclass(frozen=True)
-class CommittedSubaccount:
-    """USDC (negative when owed) and signed quantums by perpetual id, as committed."""
-
-    usdc: Decimal
-    positions: dict[int, int]
-
-
-@dataclass(frozen=True)
-class ClobPair:
-    """An order book's parameters; `status` is the chain's name without prefix."""
-
-    id: int
-    perpetual_id: int
-    step_base_quantums: int
-    subticks_per_tick: int
-    quantum_conversion_exponent: int
-    status: str
-
-
-@dataclass(frozen=True)
-class EquityTier:
-    """From this equity in USD on an account may have `limit` stateful orders."""
-
-    equity: Decimal
-    limit: int
-
-
-@dataclass(frozen=True)
-class BlockRateLimits:
-    """Limits as (blocks, orders) per account owner; refused attempts count too."""
-
-    short_term: tuple[tuple[int, int], ...]
-    stateful: tuple[tuple[int, int], ...]
 
 
 def serialized_int(raw: bytes) -> int:
@@ -111,6 +95,23 @@ class Queries:
 
     async def _call(self, method: Any, request: Any) -> Any:
         return await self._endpoint.call(method, request, self._timeout_s)
+
+    async def _call_at(self, method: Any, request: Any) -> tuple[Any, int | None]:
+        return await self._endpoint.call_at(method, request, self._timeout_s)
+
+    async def tip(self) -> Tip:
+        """The last block in a few bytes; from the whole block where the node knows no other way."""
+        stub = StatusStub(self._endpoint.channel)
+        try:
+            answer = await self._call(stub.Status, StatusRequest())
+        except CallFailed as error:
+            if error.status != "UNIMPLEMENTED":
+                raise
+            block = await self.latest_block()
+            return Tip(block.height, block.time)
+        if answer.height <= 0:
+            raise CallFailed("OK", "the node named no block", silent=True)
+        return Tip(answer.height, answer.timestamp.ToDatetime(tzinfo=dt.UTC))
 
     async def latest_block(self) -> Block:
         stub = BlockStub(self._endpoint.channel)
@@ -146,7 +147,8 @@ class Queries:
     async def subaccount(self, address: str, number: int) -> CommittedSubaccount:
         stub = SubaccountsStub(self._endpoint.channel)
         request = QueryGetSubaccountRequest(owner=address, number=number)
-        state = (await self._call(stub.Subaccount, request)).subaccount
+        answer, height = await self._call_at(stub.Subaccount, request)
+        state = answer.subaccount
         try:
             usdc = sum(
                 serialized_int(row.quantums) for row in state.asset_positions if row.asset_id == 0
@@ -156,7 +158,52 @@ class Queries:
             }
         except ValueError as error:
             raise CallFailed("OK", str(error), silent=True) from None
-        return CommittedSubaccount(Decimal(usdc).scaleb(QUOTE_RESOLUTION), positions)
+        # An unknown subaccount is answered like a known one, with nothing in it.
+        return CommittedSubaccount(
+            usdc=Decimal(usdc).scaleb(QUOTE_RESOLUTION),
+            positions=positions,
+            exists=bool(state.asset_positions or state.perpetual_positions),
+            height=height,
+        )
+
+    async def stateful_order(self, ref: OrderRef) -> OrderSighting:
+        stub = ClobStub(self._endpoint.channel)
+        request = QueryStatefulOrderRequest(order_id=order_id(ref))
+        try:
+            answer, height = await self._call_at(stub.StatefulOrder, request)
+        except CallFailed as error:
+            if error.status == "NOT_FOUND":
+                return OrderSighting(error.height, None)
+            raise
+        order = answer.order_placement.order
+        try:
+            return OrderSighting(height, _committed_order(ref, answer, order))
+        except ValueError as error:
+            raise CallFailed("OK", str(error), silent=True) from None
+
+    async def oracle_price(self, market_id: int) -> Decimal:
+        stub = PricesStub(self._endpoint.channel)
+        answer = await self._call(stub.MarketPrice, QueryMarketPriceRequest(id=market_id))
+        price = answer.market_price
+        return Decimal(price.price).scaleb(price.exponent)
+
+    async def oracle_ids(self) -> dict[str, int]:
+        stub = PricesStub(self._endpoint.channel)
+        found: dict[str, int] = {}
+        key = b""
+        while True:
+            page = PageRequest(key=key, limit=PAGE)
+            request = QueryAllMarketParamsRequest(pagination=page)
+            answer = await self._call(stub.AllMarketParams, request)
+            found |= {row.pair: row.id for row in answer.market_params}
+            key = answer.pagination.next_key
+            if not key or not answer.market_params:
+                return found
+
+    async def fee_tier(self, address: str) -> FeeTier:
+        stub = FeeStub(self._endpoint.channel)
+        answer = await self._call(stub.UserFeeTier, QueryUserFeeTierRequest(user=address))
+        return FeeTier(answer.tier.name, answer.tier.maker_fee_ppm, answer.tier.taker_fee_ppm)
 
     async def clob_pairs(self) -> tuple[ClobPair, ...]:
         stub = ClobStub(self._endpoint.channel)
@@ -205,6 +252,38 @@ class Queries:
             if not key or not answer.balances:
                 return coins
 
+    async def authenticators(self, address: str) -> tuple[Authenticator, ...]:
+        stub = AccountPlusStub(self._endpoint.channel)
+        request = GetAuthenticatorsRequest(account=address)
+        answer = await self._call(stub.GetAuthenticators, request)
+        return tuple(
+            Authenticator(row.id, row.type, bytes(row.config))
+            for row in answer.account_authenticators
+        )
+
+    async def transaction(self, tx_hash: str) -> TransactionResult | None:
+        stub = TxStub(self._endpoint.channel)
+        try:
+            answer = await self._call(stub.GetTx, GetTxRequest(hash=tx_hash))
+        except CallFailed as error:
+            if error.status == "NOT_FOUND":
+                return None
+            raise
+        result = answer.tx_response
+        return TransactionResult(
+            tx_hash=result.txhash,
+            height=result.height,
+            code=result.code,
+            codespace=result.codespace,
+            raw_log=result.raw_log,
+            gas_used=result.gas_used,
+        )
+
+    async def simulate(self, tx: bytes) -> int:
+        stub = TxStub(self._endpoint.channel)
+        answer = await self._call(stub.Simulate, SimulateRequest(tx_bytes=tx))
+        return int(answer.gas_info.gas_used)
+
 
 def _base_account(packed: Any) -> Any:
     """The base of any kind of account."""
@@ -228,6 +307,22 @@ def _clob_pair(row: Any) -> ClobPair:
         subticks_per_tick=row.subticks_per_tick,
         quantum_conversion_exponent=row.quantum_conversion_exponent,
         status=ClobPairMessage.Status.Name(row.status).removeprefix("STATUS_"),
+    )
+
+
+def _committed_order(ref: OrderRef, answer: Any, order: Any) -> CommittedOrder:
+    return CommittedOrder(
+        ref=ref,
+        side=Side.BUY if order.side == Side.BUY.wire else Side.SELL,
+        quantums=order.quantums,
+        subticks=order.subticks,
+        good_til_block_time=order.good_til_block_time,
+        time_in_force=TimeInForce(order.time_in_force),
+        reduce_only=order.reduce_only,
+        condition_type=ConditionType(order.condition_type),
+        trigger_subticks=order.conditional_order_trigger_subticks,
+        filled_quantums=answer.fill_amount,
+        triggered=answer.triggered,
     )
 
 

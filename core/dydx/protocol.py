@@ -12,6 +12,11 @@ SHORT_BLOCK_WINDOW: Final = 40
 STATEFUL_WINDOW_S: Final = 95 * 86_400
 INDEXER_NAMESPACE: Final = uuid.UUID("0f9da948-a6fb-4c45-9edc-4685c3f3317d")
 CLIENT_ID_LIMIT: Final = 2**32
+SUBACCOUNT_NUMBERS: Final = 128_000
+"""The highest number of a subaccount."""
+BATCH_CANCEL_LIMIT: Final = 100
+TWAP_INTERVAL_S: Final = (30, 3_600)
+TWAP_DURATION_S: Final = (300, 86_400)
 
 
 class Side(StrEnum):
@@ -49,6 +54,19 @@ class OrderFlags(IntFlag):
     CONDITIONAL = 32
     LONG_TERM = 64
     TWAP = 128
+
+    @property
+    def stateful(self) -> bool:
+        """Whether the chain's state holds such orders, and a time ends them instead of a block."""
+        return self is not OrderFlags.SHORT_TERM
+
+
+class ConditionType(IntEnum):
+    """Order.ConditionType of the chain: what a conditional order waits for."""
+
+    NONE = 0
+    STOP_LOSS = 1
+    TAKE_PROFIT = 2
 
 
 def subaccount_uuid(address: str, number: int) -> uuid.UUID:

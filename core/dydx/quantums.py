@@ -60,6 +60,17 @@ class Scale:
             ).to_integral_value(rounding)
         return max(int(ticks), 1) * self.subticks_per_tick
 
+    def subticks_within(self, price: Decimal, side: Side) -> int:
+        """Subticks of a price that must be kept: a BUY is rounded down and a SELL up to a whole
+        tick, so that the order never trades at a worse price; 0 when a BUY's is below one tick.
+        """
+        rounding = ROUND_FLOOR if side is Side.BUY else ROUND_CEILING
+        with localcontext(_EXACT):
+            ticks = (
+                price.scaleb(self._subtick_exponent) / self.subticks_per_tick
+            ).to_integral_value(rounding)
+        return int(ticks) * self.subticks_per_tick
+
     def price_of(self, subticks: int) -> Decimal:
         """USD price of subticks, exact."""
         return Decimal(subticks).scaleb(-self._subtick_exponent, _EXACT)
@@ -70,16 +81,25 @@ class Scale:
         exponent = self.quantum_conversion_exponent
         return product * int(10**exponent) if exponent >= 0 else product // int(10**-exponent)
 
+    @staticmethod
+    def fee_quantums(quote_quantums: int, ppm: int) -> int:
+        """Fee of a fill in millionths of USDC, rounded up as the chain does; negative for a
+        rebate, then toward zero.
+        """
+        return -(-quote_quantums * ppm // 1_000_000)
+
 
 def market_limit(side: Side, oracle_price: Decimal, slippage_bps: int, scale: Scale) -> int:
     """Subticks of the worst price of a market order: an IOC at oracle ± slippage, rounded away from
     the oracle to a whole tick.
 
     A market order does not exist on chain; subticks of 0 are refused (clob code 6). Raises
-    ValueError for an oracle price that is not positive.
+    ValueError for an oracle price that is not positive and for a slippage of 100 % or more.
     """
     if oracle_price <= 0:
         raise ValueError("the oracle price was not positive")
+    if not 0 <= slippage_bps < 10_000:
+        raise ValueError("slippage must be less than 100 %")
     with localcontext(_EXACT):
         bound = oracle_price * (10_000 + side.sign * slippage_bps) / 10_000
     return scale.subticks_away(bound, side)

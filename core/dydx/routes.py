@@ -13,17 +13,26 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from core.dydx.answers import (
+    AddressAnswer,
     AssetsAnswer,
     CandlesAnswer,
     Faults,
     FillsAnswer,
     FundingAnswer,
+    HistoricalFundingAnswer,
+    HistoricalPnlAnswer,
     MarketsAnswer,
     Paged,
+    ParentAnswer,
+    PnlAnswer,
+    PnlTick,
     PositionsAnswer,
+    Restricted,
     SubaccountAnswer,
+    Time,
     TradesAnswer,
     TransfersAnswer,
+    TransfersBetween,
 )
 from core.dydx.enums import OrderType, PositionSide
 from core.dydx.indexer_types import (
@@ -32,10 +41,7 @@ from core.dydx.indexer_types import (
     Height,
     IndexerOrder,
     Orderbook,
-    ParentSubaccount,
     PerpetualPosition,
-    Subaccount,
-    Transfer,
 )
 from core.dydx.protocol import Side
 from core.dydx.wire import Moment, Number, Unreadable, Whole, Wire
@@ -47,60 +53,6 @@ class NoRoute(Wire):
     error: str
     error_code: int | None = None
     message: str | None = None
-
-
-class Time(Wire):
-    iso: Moment
-    epoch: float
-
-
-class AddressAnswer(Wire):
-    subaccounts: list[Subaccount]
-    total_trading_rewards: Number
-
-
-class ParentAnswer(Wire):
-    subaccount: ParentSubaccount
-
-
-class TransfersBetween(Wire):
-    transfers_subset: list[Transfer]
-    total_net_transfers: Number
-
-
-class HistoricalFunding(Wire):
-    ticker: str
-    rate: Number
-    price: Number
-    effective_at: Moment
-    effective_at_height: Whole
-
-
-class HistoricalFundingAnswer(Wire):
-    historical_funding: list[HistoricalFunding]
-
-
-class Restricted(Wire):
-    restricted: bool
-    reason: str | None = None
-
-
-class PnlTick(Wire):
-    equity: Number
-    total_pnl: Number
-    net_transfers: Number
-    created_at: Moment
-    created_at_height: Whole | None = None
-    block_height: Whole | None = None
-    block_time: Moment | None = None
-
-
-class HistoricalPnlAnswer(Paged):
-    historical_pnl: list[PnlTick]
-
-
-class PnlAnswer(Paged):
-    pnl: list[PnlTick]
 
 
 class HistoricalTrade(Wire):

@@ -1,88 +1,96 @@
 """The indexer's websocket: prices, heights and subaccounts, kept up for as long as it runs.
 
-Source: docs/protocol.md, indexer websocket.
+Source: docs/protocol.md, websocket.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
-from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import Any, Literal
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
 
 import structlog
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from core.clock import Clock, Random
-from core.dydx.indexer_types import Height
+from core.dydx.account_mirror import AccountMirror
+from core.dydx.indexer_types import Height, Orderbook, Subaccount
 from core.dydx.markets import Markets
-from core.dydx.message_order import MessageOrder
-from core.dydx.network import Network, is_loopback
-from core.dydx.pacing import Key, Pace
+from core.dydx.network import Network
+from core.dydx.order_book import OrderBook
+from core.dydx.pacing import Key
 from core.dydx.stream_events import (
+    Account,
     BlockHeight,
+    BookChanged,
     Connected,
+    ConnectionRecovered,
+    ConnectionTrouble,
     Disconnected,
     MarketsSnapshot,
     MarketsUpdate,
-    ReconnectFailing,
+    NeedsBackfill,
     StreamEvent,
     SubaccountSnapshot,
     SubaccountUpdate,
     SubscriptionRefused,
+    TradesSeen,
 )
+from core.dydx.stream_link import WAITS_S, Link, Patience
+from core.dydx.stream_pool import SUBACCOUNTS_PER_CONNECTION, Pool
+from core.dydx.stream_seats import Seat
+from core.dydx.stream_session import Session, key_of
 from core.dydx.stream_types import (
+    BookContents,
     Frame,
     HeightContents,
     MarketsContents,
     MarketsState,
-    Request,
     SubaccountContents,
     SubaccountState,
-    read_frame,
+    TradesContents,
 )
-from core.dydx.wire import Unreadable
 
 __all__ = [
     "BlockHeight",
+    "BookChanged",
     "Connected",
+    "ConnectionRecovered",
+    "ConnectionTrouble",
     "Disconnected",
     "MarketsSnapshot",
     "MarketsUpdate",
-    "ReconnectFailing",
+    "NeedsBackfill",
     "Stream",
     "StreamEvent",
     "SubaccountSnapshot",
     "SubaccountUpdate",
     "SubscriptionRefused",
+    "TradesSeen",
 ]
 
 log = structlog.get_logger(__name__)
 
-WAITS_S = (1.0, 2.0, 4.0, 8.0, 16.0)
-HEIGHT: Key = ("v4_block_height", None)
-MARKETS: Key = ("v4_markets", None)
-SUBACCOUNTS = "v4_subaccounts"
-SUBACCOUNT_LIMIT = 256
-TICK_S = 0.5
-SNAPSHOT_WAIT_S = 25.0
+T = TypeVar("T")
+BOOK = "v4_orderbook"
+TRADES = "v4_trades"
 RETRY_S = 3.0
-Action = Literal["subscribe", "unsubscribe"]
-
-
-class _Lost(Exception):
-    """The connection is of no use any more; the text is the reason."""
+REFUSED_RETRY_S = 600.0
+BEHIND_BLOCKS = 10
+"""A connection that is this far behind the others is not relied on."""
+_NO_SUCH_ID = re.compile(r"Invalid subscription id for channel: \((v4_[a-z_]+)-(.*)\)")
 
 
 class Stream:
     """One network's live news, delivered to `on_event` one at a time and in order.
 
-    After a loss it connects again after 1, 2, 4, 8 and 16 seconds and then every 16 seconds, and
-    asks for all subscriptions anew. `markets` is kept current. Messages that cannot be read are
-    counted in `unreadable` and skipped.
+    It carries at most 64 subaccounts per connection and opens as many connections as that takes.
+    Markets come over the first of them, and over another while that is gone; each carries the block
+    height as its sign of life. `markets` is kept current. Messages that cannot be read are counted
+    in `unreadable` and skipped.
+
+    `urgent` may be set to tell which accounts are subscribed before the others after a loss, as
+    those with an open position.
     """
 
     def __init__(
@@ -99,27 +107,30 @@ class Stream:
         ping_interval_s: float = 10.0,
         ping_timeout_s: float = 10.0,
         open_timeout_s: float = 10.0,
+        per_connection: int = SUBACCOUNTS_PER_CONNECTION,
     ) -> None:
         self.markets = Markets(clock)
         self.unreadable = 0
-        self.gaps = 0
+        self.urgent: Callable[[str, int], bool] = lambda address, number: False
         self._network = network
         self._clock = clock
-        self._random = random
         self._on_event = on_event
-        self._waits_s = waits_s
-        self._gap_timeout_s = gap_timeout_s
-        self._silence_timeout_s = silence_timeout_s
-        self._healthy_after_s = healthy_after_s
-        self._ping_interval_s = ping_interval_s
-        self._ping_timeout_s = ping_timeout_s
-        self._open_timeout_s = open_timeout_s
         self._height: int | None = None
         self._height_received: float | None = None
-        self._session: _Session | None = None
-        self._subaccounts: dict[Key, None] = {}
-        self._events: asyncio.Queue[StreamEvent] = asyncio.Queue()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._books: dict[str, OrderBook] = {}
+        self._events: asyncio.Queue[tuple[float, StreamEvent]] = asyncio.Queue()
+        self._oldest: float | None = None
+        self._delivery: asyncio.Task[None] | None = None
+        patience = Patience(
+            waits_s=waits_s,
+            gap_timeout_s=gap_timeout_s,
+            silence_timeout_s=silence_timeout_s,
+            healthy_after_s=healthy_after_s,
+            ping_interval_s=ping_interval_s,
+            ping_timeout_s=ping_timeout_s,
+            open_timeout_s=open_timeout_s,
+        )
+        self._pool = Pool(network, clock, random, self, patience, per_connection)
 
     # what it knows
 
@@ -135,320 +146,284 @@ class Stream:
 
     @property
     def connected(self) -> bool:
-        """Whether the websocket is open."""
-        return self._session is not None
+        """Whether a websocket is open."""
+        return any(link.session is not None for link in self._pool.links)
+
+    @property
+    def connections(self) -> tuple[int, int]:
+        """How many connections are open, and how many are wanted."""
+        return sum(link.session is not None for link in self._pool.links), len(self._pool.links)
+
+    @property
+    def gaps(self) -> int:
+        """How many messages were found to be lost."""
+        return self._pool.gaps
 
     def fresh(self, max_age_s: float) -> bool:
-        """Whether the websocket is open and told of a block within the last `max_age_s` seconds."""
-        received = self._height_received
+        """Whether the connection that carries the markets is open and told of a block within the
+        last `max_age_s` seconds.
+        """
+        return self._pool.markets_live and self._pool.head.alive(max_age_s)
+
+    def account_fresh(self, address: str, number: int, max_age_s: float) -> bool:
+        """Whether everything that happened in a subaccount is known, but for `max_age_s` seconds.
+
+        Its subscription must be confirmed and filled in (see NeedsBackfill), its connection alive
+        and at the height of the others, and its events delivered.
+        """
+        seat = self._pool.seat(address, number)
         return (
-            self.connected
-            and received is not None
-            and self._clock.monotonic() - received <= max_age_s
+            seat is not None
+            and seat.complete
+            and seat.link.alive(max_age_s)
+            and self._keeps_up(seat.link)
+            and self.delay_s() <= max_age_s
         )
+
+    def _keeps_up(self, link: Link) -> bool:
+        if self._height is None or link.height is None:
+            return False
+        return link.height >= self._height - BEHIND_BLOCKS
+
+    def stale_accounts(self, max_age_s: float) -> tuple[Account, ...]:
+        """The subscribed subaccounts that are not fresh."""
+        seats = self._pool.seats.values()
+        return tuple(
+            (seat.address, seat.number)
+            for seat in seats
+            if not self.account_fresh(seat.address, seat.number, max_age_s)
+        )
+
+    def delay_s(self) -> float:
+        """For how long the oldest event has been waiting for its delivery to end."""
+        return 0.0 if self._oldest is None else self._clock.monotonic() - self._oldest
+
+    def account(self, address: str, number: int) -> AccountMirror | None:
+        """Positions and orders of a subscribed subaccount by their newest news.
+
+        To be relied on as far as the account is fresh.
+        """
+        seat = self._pool.seat(address, number)
+        return seat.mirror if seat else None
+
+    def needs_backfill(self, address: str, number: int) -> NeedsBackfill | None:
+        """What must still be read by request before a subaccount's news are complete."""
+        seat = self._pool.seat(address, number)
+        return seat.needs if seat else None
+
+    def backfilled(self, done: NeedsBackfill) -> None:
+        """What an event asked for was read and told to whom it concerns.
+
+        Where the fills that were read outdate the snapshot, `take_read` comes first.
+        """
+        seat = self._pool.seat(done.address, done.number)
+        if seat is not None:
+            seat.fill_in(done)
+
+    def take_read(self, subaccount: Subaccount) -> None:
+        """Merges positions that were read by request; older than the stream's they change nothing.
+
+        Without the height that they were read at they are ignored.
+        """
+        seat = self._pool.seat(subaccount.address, subaccount.subaccount_number)
+        height = subaccount.latest_processed_block_height
+        if seat is not None and height is not None:
+            seat.mirror.take_state(subaccount, None, (height, 0, 0))
+
+    def book(self, ticker: str) -> OrderBook | None:
+        """The book of a followed market; None until its snapshot came."""
+        return self._books.get(ticker)
 
     # life
 
     async def start(self) -> None:
         """Begins to connect; does not wait for it."""
-        if not self._tasks:
-            self._tasks = [
-                asyncio.create_task(self._run()),
-                asyncio.create_task(self._deliver()),
-            ]
+        if self._delivery is None:
+            self._delivery = asyncio.create_task(self._deliver())
+            self._pool.start()
 
     async def close(self) -> None:
-        """Ends the connection and the delivery."""
-        tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Ends the connections and the delivery."""
+        delivery, self._delivery = self._delivery, None
+        if delivery is not None:
+            delivery.cancel()
+            await asyncio.gather(delivery, return_exceptions=True)
+        await self._pool.close()
 
     async def subscribe(self, address: str, number: int) -> None:
         """Asks for a subaccount's news, now and after each reconnect; the snapshot comes as event.
 
         Unknown subaccounts may be subscribed too.
         """
-        key = (SUBACCOUNTS, f"{address}/{number}")
-        if key in self._subaccounts:
-            return
-        self._subaccounts[key] = None
-        if len(self._subaccounts) > SUBACCOUNT_LIMIT:
-            log.error("more subaccounts than one connection carries", limit=SUBACCOUNT_LIMIT)
-        if self._session is not None:
-            self._session.ask("subscribe", key)
+        self._pool.subscribe(address, number)
 
     async def unsubscribe(self, address: str, number: int) -> None:
         """Ends a subaccount's news."""
-        key = (SUBACCOUNTS, f"{address}/{number}")
-        if key not in self._subaccounts:
-            return
-        del self._subaccounts[key]
-        if self._session is not None:
-            self._session.ask("unsubscribe", key)
+        self._pool.unsubscribe(address, number)
 
-    async def _deliver(self) -> None:
-        while True:
-            event = await self._events.get()
-            try:
-                await self._on_event(event)
-            except Exception:
-                log.exception("stream event failed", event_kind=type(event).__name__)
+    async def follow_book(self, ticker: str) -> None:
+        """Keeps the order book of a market in `book`; BookChanged tells of every change."""
+        self._pool.follow((BOOK, ticker))
 
-    def _tell(self, event: StreamEvent) -> None:
-        self._events.put_nowait(event)
+    async def unfollow_book(self, ticker: str) -> None:
+        self._pool.unfollow((BOOK, ticker))
+        self.forget((BOOK, ticker))
 
-    async def _run(self) -> None:
-        waits = 0
-        while True:
-            began = self._clock.monotonic()
-            reason = await self._connection()
-            lived = self._clock.monotonic() - began
-            if self._height_received is not None and self._height_received >= began:
-                waits = 0 if lived >= self._healthy_after_s else waits
-            self._tell(Disconnected(reason, waits))
-            log.warning("stream lost", network=self._network.name, reason=reason, attempt=waits)
-            if waits == len(self._waits_s):
-                log.error("stream cannot be reached", network=self._network.name, attempts=waits)
-                self._tell(ReconnectFailing(waits))
-            wait_s = self._waits_s[min(waits, len(self._waits_s) - 1)]
-            waits += 1
-            # A little unevenness, so that not all bots come back in the same instant.
-            await self._clock.sleep(wait_s + self._random.below(250) / 1000)
+    async def follow_trades(self, ticker: str) -> None:
+        """Tells of the public trades of a market as TradesSeen."""
+        self._pool.follow((TRADES, ticker))
 
-    async def _connection(self) -> str:
-        """One connection from its opening to its end; the reason why it ended."""
-        try:
-            async with connect(
-                self._network.ws,
-                open_timeout=self._open_timeout_s,
-                ping_interval=self._ping_interval_s,
-                ping_timeout=self._ping_timeout_s,
-                close_timeout=1.0,
-                max_size=32 * 1024 * 1024,
-                max_queue=256,
-                proxy=None if is_loopback(self._network.ws) else True,
-            ) as socket:
-                await self._converse(socket)
-                return "ended"
-        except _Lost as lost:
-            return str(lost)
-        except ConnectionClosed as closed:
-            frame = closed.rcvd or closed.sent
-            return f"closed {frame.code} {frame.reason}".strip() if frame else "connection broken"
-        except TimeoutError:
-            return "timed out"
-        except (OSError, WebSocketException) as error:
-            return f"cannot connect: {type(error).__name__}"
-        except Exception as error:
-            log.exception("stream failed", network=self._network.name)
-            return f"failed: {type(error).__name__}"
+    async def unfollow_trades(self, ticker: str) -> None:
+        self._pool.unfollow((TRADES, ticker))
 
-    async def _converse(self, socket: ClientConnection) -> None:
-        session = _Session(socket, self._clock)
-        async with asyncio.timeout(self._open_timeout_s):
-            hello = _parse(await socket.recv())
-        if hello.get("type") != "connected":
-            raise _Lost("the server did not greet")
-        session.order.take(int(hello.get("message_id") or 0), self._clock.monotonic())
-        for key in (HEIGHT, MARKETS, *self._subaccounts):
-            session.ask("subscribe", key)
-        self._session = session
-        self._tell(Connected())
-        asker = asyncio.create_task(session.ask_in_turn())
-        try:
-            await self._listen(session, asker)
-        finally:
-            self._session = None
-            asker.cancel()
-            await asyncio.gather(asker, return_exceptions=True)
+    # messages; the connections call these
 
-    async def _listen(self, session: _Session, asker: asyncio.Task[None]) -> None:
-        heard = self._clock.monotonic()
-        while True:
-            text: str | bytes | None = None
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(TICK_S):
-                    text = await session.socket.recv()
-            now = self._clock.monotonic()
-            if text is not None:
-                heard = now
-                self._take(session, text, now)
-            if asker.done():
-                asker.result()
-            patience_s = SNAPSHOT_WAIT_S if session.waiting else self._gap_timeout_s
-            if session.order.missing_for(now) > patience_s:
-                self.gaps += 1
-                raise _Lost("a message was lost")
-            if now - heard > self._silence_timeout_s:
-                raise _Lost("silent")
+    def skip(self, reason: str) -> None:
+        """Counts a message, or rows of one, that could not be read."""
+        self.unreadable += 1
+        log.warning("stream message skipped", network=self._network.name, reason=reason)
 
-    # messages
+    def forget(self, key: Key) -> None:
+        """A market's subscription was lost: its book is not kept up any more."""
+        if key[0] == BOOK:
+            self._books.pop(key[1] or "", None)
 
-    def _take(self, session: _Session, text: str | bytes, now: float) -> None:
-        try:
-            value = _parse(text)
-        except Unreadable as error:
-            self._count_unreadable(str(error))
-            return
-        message_id, kind = value.get("message_id"), value.get("type")
-        if not isinstance(message_id, int):
-            self._count_unreadable("a frame had no number")
-            return
-        fresh = session.order.take(message_id, now)
-        if not fresh and kind != "error":
-            return
-        try:
-            frame = read_frame(value)
-        except Unreadable as error:
-            self._count_unreadable(str(error))
-            return
+    def read(self, link: Link, session: Session, frame: Frame) -> None:
+        """Takes over what a message says and tells it."""
         if frame.dropped:
-            self._count_unreadable(f"{frame.dropped} rows of {frame.channel} were left out")
+            self.skip(f"{frame.dropped} rows of {frame.channel} were left out")
         if frame.type == "error":
             self._take_error(session, frame)
             return
         if frame.type in ("subscribed", "unsubscribed"):
-            session.waiting.discard(_key(frame))
+            session.answered(key_of(frame))
         for part in frame.contents:
-            self._take_part(frame, part)
+            self._take_part(link, session, frame, part)
 
-    def _take_part(self, frame: Frame, part: Any) -> None:
+    def _take_part(self, link: Link, session: Session, frame: Frame, part: Any) -> None:
         if isinstance(part, Height):
-            self._take_height(part.height, part)
+            self._take_height(link, part.height, part)
         elif isinstance(part, HeightContents):
-            self._take_height(part.block_height, part)
-        elif isinstance(part, MarketsState):
-            self.markets.replace(part.markets)
-            self._tell(MarketsSnapshot(self.markets.tickers()))
-        elif isinstance(part, MarketsContents):
-            self.markets.merge(part)
-            prices = {t: row.oracle_price for t, row in (part.oracle_prices or {}).items()}
-            self._tell(MarketsUpdate((*(part.trading or {}), *prices), prices))
+            self._take_height(link, part.block_height, part)
+        elif isinstance(part, MarketsState | MarketsContents):
+            if link is self._pool.head:
+                self._take_markets(part)
         elif isinstance(part, SubaccountState | SubaccountContents):
-            self._take_subaccount(frame, part)
+            seat = self._pool.seats.get(key_of(frame))
+            if seat is not None and seat.link is link:
+                self._take_subaccount(seat, session, frame.message_id, part)
+        elif isinstance(part, Orderbook | BookContents):
+            self._take_book(frame, part)
+        elif isinstance(part, TradesContents) and key_of(frame) in self._pool.followed:
+            first = frame.type == "subscribed"
+            self.tell(TradesSeen(frame.id or "", tuple(part.trades), first))
 
-    def _take_height(self, height: int, part: Height | HeightContents) -> None:
-        if self._height is not None and height < self._height:
+    def _take_height(self, link: Link, height: int, part: Height | HeightContents) -> None:
+        link.note_height(height)
+        if self._height is not None and height <= self._height:
             return
         self._height = height
         self._height_received = self._clock.monotonic()
-        self._tell(BlockHeight(height, part.time))
+        self.tell(BlockHeight(height, part.time))
 
-    def _take_subaccount(self, frame: Frame, part: SubaccountState | SubaccountContents) -> None:
-        if _key(frame) not in self._subaccounts:
+    def _take_markets(self, part: MarketsState | MarketsContents) -> None:
+        if isinstance(part, MarketsState):
+            self.markets.replace(part.markets)
+            self._pool.markets_live = True
+            self.tell(MarketsSnapshot(self.markets.tickers()))
             return
-        address, number = _subaccount_of(frame)
+        self.markets.merge(part)
+        prices = {t: row.oracle_price for t, row in (part.oracle_prices or {}).items()}
+        self.tell(MarketsUpdate((*(part.trading or {}), *prices), prices))
+
+    def _take_subaccount(
+        self,
+        seat: Seat,
+        session: Session,
+        message_id: int,
+        part: SubaccountState | SubaccountContents,
+    ) -> None:
+        """Fills are always told; rows of positions and orders only when they are news."""
+        height = part.block_height
+        known = seat.link.height or 0
+        version = (known if height is None else height, session.number, message_id)
         if isinstance(part, SubaccountState):
-            event: StreamEvent = SubaccountSnapshot(
-                address, number, part.subaccount, tuple(part.orders or ()), part.block_height
+            if height is not None:
+                seat.mirror.take_state(part.subaccount, part.orders or (), version)
+            orders = tuple(part.orders or ())
+            self.tell(
+                SubaccountSnapshot(seat.address, seat.number, part.subaccount, orders, height)
             )
-        else:
-            event = SubaccountUpdate(
-                address,
-                number,
+            self.tell(seat.resume(height))
+            return
+        positions, changed = part.perpetual_positions or (), part.orders or ()
+        new_positions = seat.mirror.take_positions(positions, version)
+        new_orders = seat.mirror.take_orders(changed, version)
+        self.tell(
+            SubaccountUpdate(
+                seat.address,
+                seat.number,
                 fills=tuple(part.fills or ()),
-                orders=tuple(part.orders or ()),
-                perpetual_positions=tuple(part.perpetual_positions or ()),
+                orders=_those(changed, new_orders),
+                perpetual_positions=_those(positions, new_positions),
                 asset_positions=tuple(part.asset_positions or ()),
                 transfers=(part.transfers,) if part.transfers else (),
-                block_height=part.block_height,
+                block_height=height,
             )
-        self._tell(event)
+        )
 
-    def _take_error(self, session: _Session, frame: Frame) -> None:
+    def _take_book(self, frame: Frame, part: Orderbook | BookContents) -> None:
+        ticker = frame.id or ""
+        if (BOOK, ticker) not in self._pool.followed:
+            return
+        if isinstance(part, Orderbook):
+            self._books[ticker] = OrderBook()
+            self._books[ticker].replace(part, frame.message_id)
+        elif ticker in self._books:
+            self._books[ticker].merge(part, frame.message_id)
+        self.tell(BookChanged(ticker))
+
+    def _take_error(self, session: Session, frame: Frame) -> None:
         """Errors of a subscription name it; others say that this program wrote nonsense."""
         message = frame.message or ""
-        if frame.channel is None:
+        named = _NO_SUCH_ID.match(message)
+        if frame.channel is None and named is None:
             log.error("stream answered with an error", network=self._network.name, error=message)
             return
-        key = _key(frame)
-        session.waiting.discard(key)
+        key = (named[1], named[2]) if named else key_of(frame)
+        session.answered(key)
+        seat = self._pool.seats.get(key)
         if "already subscribed" in message:
+            if seat is not None and not seat.flowing:
+                self.tell(seat.resume(None))
             return
-        log.warning("subscription failed", channel=frame.channel, error=message)
+        log.warning("subscription failed", channel=key[0], error=message)
         if message.startswith("Internal error"):
-            session.ask_later("subscribe", key)
-        elif frame.channel == SUBACCOUNTS and key in self._subaccounts:
-            address, number = _subaccount_of(frame)
-            self._tell(SubscriptionRefused(address, number, message))
+            session.ask_later(key, RETRY_S)
+        elif seat is not None:
+            seat.interrupt()
+            session.ask_later(key, REFUSED_RETRY_S)
+            self.tell(SubscriptionRefused(seat.address, seat.number, message))
 
-    def _count_unreadable(self, reason: str) -> None:
-        self.unreadable += 1
-        log.warning("stream message skipped", network=self._network.name, reason=reason)
+    # delivery
 
+    def tell(self, event: StreamEvent) -> None:
+        """Queues an event for its delivery."""
+        now = self._clock.monotonic()
+        if self._oldest is None:
+            self._oldest = now
+        self._events.put_nowait((now, event))
 
-class _Session:
-    """One open connection: what was asked of it and which numbers came."""
-
-    def __init__(self, socket: ClientConnection, clock: Clock) -> None:
-        self.socket = socket
-        self.order = MessageOrder()
-        self.waiting: set[Key] = set()
-        self._clock = clock
-        self._pace = Pace(clock)
-        self._asks: deque[tuple[Action, Key]] = deque()
-        self._retries: deque[tuple[float, tuple[Action, Key]]] = deque()
-        self._bell = asyncio.Event()
-
-    def ask(self, action: Action, key: Key) -> None:
-        """Queues a subscription or its end."""
-        if action == "unsubscribe":
-            self._retries = deque(retry for retry in self._retries if retry[1][1] != key)
-        self._asks.append((action, key))
-        self._bell.set()
-
-    def ask_later(self, action: Action, key: Key) -> None:
-        """Queues it for a second try after a pause."""
-        self._retries.append((self._clock.monotonic() + RETRY_S, (action, key)))
-        self._bell.set()
-
-    async def ask_in_turn(self) -> None:
-        """Sends what is queued, as fast as the indexer allows."""
+    async def _deliver(self) -> None:
         while True:
-            now = self._clock.monotonic()
-            while self._retries and self._retries[0][0] <= now:
-                self._asks.append(self._retries.popleft()[1])
-            if not self._asks:
-                self._bell.clear()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(TICK_S if self._retries else None):
-                        await self._bell.wait()
-                continue
-            action, key = self._asks.popleft()
-            await self._pace.wait(key)
-            if action == "subscribe":
-                self.waiting.add(key)
-            else:
-                self.waiting.discard(key)
-            await self.socket.send(json.dumps(_request(action, key)))
+            self._oldest, event = await self._events.get()
+            try:
+                await self._on_event(event)
+            except Exception:
+                log.exception("stream event failed", event_kind=type(event).__name__)
+            if self._events.empty():
+                self._oldest = None
 
 
-def _request(action: Action, key: Key) -> dict[str, Any]:
-    channel, name = key
-    fields: dict[str, Any] = {"type": action, "channel": channel}
-    if name is not None:
-        fields["id"] = name
-    if action == "subscribe":
-        fields["batched"] = key == MARKETS
-    return Request(**fields).wire()
-
-
-def _parse(text: str | bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        raise Unreadable("a frame was no JSON") from None
-    if not isinstance(value, dict):
-        raise Unreadable("a frame was no object")
-    return value
-
-
-def _key(frame: Frame) -> Key:
-    channel = frame.channel or ""
-    return (channel, frame.id if channel == SUBACCOUNTS else None)
-
-
-def _subaccount_of(frame: Frame) -> tuple[str, int]:
-    address, _, number = (frame.id or "").rpartition("/")
-    return address, int(number)
+def _those(rows: Sequence[T], news: list[bool]) -> tuple[T, ...]:
+    return tuple(row for row, new in zip(rows, news, strict=True) if new)

@@ -89,8 +89,21 @@ async def set_chain_account_number(account_id: int, number: int) -> None:
     await Account.filter(id=account_id).update(chain_account_number=number)
 
 
+async def leave(account_id: int) -> None:
+    """The account takes no more orders; its key stays until its orders are cancelled."""
+    await Account.filter(id=account_id).update(state="leaving")
+
+
 async def add_credential(
-    *, record: UUID, account_id: int, trader_id: int, kind: str, sealed: bytes, now: dt.datetime
+    *,
+    record: UUID,
+    account_id: int,
+    trader_id: int,
+    kind: str,
+    sealed: bytes,
+    now: dt.datetime,
+    authenticator_id: int | None = None,
+    clob_pairs: list[int] | None = None,
 ) -> None:
     await Credential.create(
         record=record,
@@ -98,6 +111,8 @@ async def add_credential(
         trader_id=trader_id,
         kind=kind,
         sealed=sealed,
+        authenticator_id=authenticator_id,
+        clob_pairs=clob_pairs,
         created_at=now,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from core.ledger.models import Account, Credential, Meta
+from core.ledger.models import Account, Credential, Meta, SealedKey
 
 CANARY: Final = "canary"
 BOT_NAME: Final = "bot_name"
@@ -23,4 +23,4 @@ async def remember(name: str, value: str) -> None:
 
 async def credentials_exist() -> bool:
     """Whether anything was ever sealed here."""
-    return await Credential.exists() or await Account.exists()
+    return await Credential.exists() or await SealedKey.exists() or await Account.exists()

@@ -2,7 +2,7 @@
 
 Rules of this file: surrogate generated primary keys; amounts are MoneyField; a NOT NULL column that
 is added later carries `db_default`; no foreign key cascades; nothing secret is stored outside
-`Credential.sealed` but as a hash.
+`Credential.sealed` and `SealedKey.sealed` but as a hash.
 """
 
 from __future__ import annotations
@@ -58,7 +58,9 @@ class AdminLink(Model):
 
 
 class Account(Model):
-    """A dYdX subaccount that the bot may trade for a trader. state: active, disconnected."""
+    """A dYdX subaccount that the bot may trade for a trader. state: active, leaving (its orders are
+    being cancelled, then its key is erased), disconnected.
+    """
 
     id = fields.IntField(primary_key=True)
     trader: fields.ForeignKeyRelation[Trader] = fields.ForeignKeyField(
@@ -83,7 +85,9 @@ class Account(Model):
 
 class Credential(Model):
     """What signs for an account, sealed by the vault. kind: mnemonic (kept as its derived signing
-    key).
+    key), trading_key (signs through an authenticator, by its id: ids begin at 0).
+
+    `clob_pairs`: the markets that a trading key may trade; NULL for all.
     """
 
     id = fields.IntField(primary_key=True)
@@ -95,10 +99,68 @@ class Credential(Model):
     trader_id = fields.IntField()
     kind = fields.CharField(max_length=16)
     sealed = fields.BinaryField()
+    authenticator_id = fields.BigIntField(null=True)
+    clob_pairs: list[int] | None = fields.JSONField(null=True)
     created_at = fields.DatetimeField()
 
     class Meta:
         table = "credential"
+
+
+class KeyWork(Model):
+    """Work on a key that takes several steps on chain and goes on after a restart. kind: make (a
+    trading key from a phrase), remove (its permission, with the phrase), leave (an account is
+    disconnected). States and their transitions: core/trading/key_states.py.
+
+    `tx` is what was signed last, `nonce` its timestamp nonce in milliseconds. `message_id`: the
+    chat message that shows the progress. `report`: what came of it, for that message.
+    """
+
+    id = fields.IntField(primary_key=True)
+    trader_id = fields.IntField()
+    kind = fields.CharField(max_length=8)
+    state = fields.CharField(max_length=12)
+    network = fields.CharField(max_length=16)
+    address = fields.CharField(max_length=64)
+    subaccount_number = fields.IntField()
+    account_id = fields.IntField(null=True)
+    public_key = fields.CharField(max_length=66, null=True)
+    authenticator_id = fields.BigIntField(null=True)
+    clob_pairs: list[int] | None = fields.JSONField(null=True)
+    nonce = fields.BigIntField(null=True)
+    tx = fields.BinaryField(null=True)
+    tx_hash = fields.CharField(max_length=64, null=True)
+    message_id = fields.BigIntField(null=True)
+    reason_code = fields.CharField(max_length=48, null=True)
+    reason_text = fields.TextField(null=True)
+    report: dict[str, Any] | None = fields.JSONField(null=True)
+    created_at = fields.DatetimeField()
+    changed_at = fields.DatetimeField()
+
+    class Meta:
+        table = "key_work"
+        indexes = (("state",), ("trader_id",))
+
+
+class SealedKey(Model):
+    """A key that waits for the end of its work, sealed by the vault. role: owner (from a phrase;
+    erased as soon as its trading key is proved), trading.
+    """
+
+    id = fields.IntField(primary_key=True)
+    record = fields.UUIDField(unique=True)
+    work: fields.ForeignKeyRelation[KeyWork] = fields.ForeignKeyField(
+        "ledger.KeyWork", related_name="keys", on_delete=RESTRICT
+    )
+    work_id: int
+    trader_id = fields.IntField()
+    role = fields.CharField(max_length=8)
+    sealed = fields.BinaryField()
+    created_at = fields.DatetimeField()
+
+    class Meta:
+        table = "sealed_key"
+        unique_together = (("work_id", "role"),)
 
 
 class Strategy(Model):

@@ -20,31 +20,40 @@ _STEP = (
 )
 
 
-async def add(ledger: Ledger, order: Order, evidence: str) -> None:
+async def add(ledger: Ledger, order: Order, evidence: str, replaces: Order | None = None) -> None:
     """Stores an order that is about to be broadcast, in one step with all that goes with it: its
-    first two transitions, its intent at work, the account's next client id.
+    first two transitions, its intent at work, the account's next client id, and the mark of the
+    order that its transaction cancels.
     """
     uuid_value = Order._meta.fields_map["order_uuid"].to_db_value(order.order_uuid, order)
     steps = [
         raw.Statement(_STEP, (uuid_value, before, after, evidence, order.epoch, order.created_at))
         for before, after in (("", "created"), ("created", "broadcasting"))
     ]
-    rows = await ledger.commit(
-        [
-            raw.insertion(order),
-            *steps,
+    next_client_id = raw.Statement(
+        'UPDATE "account" SET "next_client_id" = {} WHERE "id" = {}',
+        ((order.client_id + 1) % CLIENT_IDS, order.account_id),
+    )
+    statements = [raw.insertion(order), *steps, next_client_id]
+    if order.intent_id is not None:
+        statements.append(
             raw.Statement(
                 """UPDATE "intent" SET "state" = 'running', "epoch" = {} WHERE "id" = {}""",
                 (order.epoch, order.intent_id),
-            ),
+            )
+        )
+    if replaces is not None:
+        statements.append(
             raw.Statement(
-                'UPDATE "account" SET "next_client_id" = {} WHERE "id" = {}',
-                ((order.client_id + 1) % CLIENT_IDS, order.account_id),
-            ),
-        ]
-    )
+                'UPDATE "order" SET "cancel_asked_at" = {} WHERE "id" = {}',
+                (order.created_at, replaces.id),
+            )
+        )
+    rows = await ledger.commit(statements)
     order.id = int(rows[0][0]["id"])
     order._saved_in_db = True
+    if replaces is not None:
+        replaces.cancel_asked_at = order.created_at
 
 
 async def record_answer(
@@ -111,6 +120,43 @@ async def get(order_id: int) -> Order | None:
 
 async def by_uuid(order_uuid: UUID) -> Order | None:
     return await Order.get_or_none(order_uuid=order_uuid)
+
+
+async def ask_cancel(order: Order, now: dt.datetime | None) -> None:
+    """Notes that an order is to be cancelled; None takes the note back."""
+    await Order.filter(id=order.id).update(cancel_asked_at=now)
+    order.cancel_asked_at = now
+
+
+async def set_included(order: Order, height: int) -> None:
+    """The block that holds a stateful order."""
+    await Order.filter(id=order.id).update(included_height=height)
+    order.included_height = height
+
+
+async def stateful_in_states(account_id: int, states: Collection[str]) -> list[Order]:
+    """Orders in the chain's state, or on their way there, oldest first."""
+    return (
+        await Order.filter(account_id=account_id, state__in=list(states))
+        .exclude(order_flags=0)
+        .order_by("id")
+    )
+
+
+async def of_positions(position_ids: Collection[int], states: Collection[str]) -> list[Order]:
+    """Orders that belong to these positions, oldest first."""
+    return await Order.filter(position_id__in=list(position_ids), state__in=list(states)).order_by(
+        "id"
+    )
+
+
+async def stateful_since(account_ids: Collection[int], since: dt.datetime) -> int:
+    """How many stateful orders were signed for these accounts since then."""
+    return (
+        await Order.filter(account_id__in=list(account_ids), created_at__gte=since)
+        .exclude(order_flags=0)
+        .count()
+    )
 
 
 async def in_states(account_id: int, states: Collection[str]) -> list[Order]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import random
 from collections.abc import Callable
 
@@ -13,7 +14,9 @@ from core.paper.journal import Journal
 
 
 class Chain:
-    """Makes a block every `block_s` seconds, give or take `jitter` of it (0 … 1)."""
+    """Makes a block every `block_s` seconds, give or take `jitter` of it (0 … 1). `paused` halts
+    it; `skew` is how much the validators' clocks are ahead of this machine's.
+    """
 
     def __init__(
         self,
@@ -34,6 +37,7 @@ class Chain:
         self._making = asyncio.Lock()
         self._waiting: list[asyncio.Future[BlockCommitted]] = []
         self.paused = False
+        self.skew = dt.timedelta()
 
     def subscribe(self, listener: Callable[[Happening], None]) -> None:
         """Have a listener called with every happening, in order, on the event loop."""
@@ -53,7 +57,7 @@ class Chain:
     async def make_block(self) -> BlockCommitted:
         """Make one block now."""
         async with self._making:
-            commit = self.exchange.commit(self._clock.now())
+            commit = self.exchange.commit(self._clock.now() + self.skew)
             await self._journal.write(commit)
             self.exchange.publish(commit)
         waiting, self._waiting = self._waiting, []

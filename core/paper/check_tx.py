@@ -1,35 +1,24 @@
 """CheckTx: whether a node takes a transaction, in the chain's order of checks.
 
 Short-term messages are carried out here at once, in the node's memory; everything else waits for
-its block. What is not built yet is refused with the chain's own "not implemented" (clob 9002) or
-"unknown request" (sdk 6), never accepted in silence. Source: docs/protocol.md, sequence, nonces,
-fees.
+its block. Source: docs/protocol.md, sequence, nonces, fees.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from google.protobuf.message import Message
-from v4_proto.dydxprotocol.accountplus.tx_pb2 import MsgAddAuthenticator, MsgRemoveAuthenticator
-from v4_proto.dydxprotocol.clob.tx_pb2 import (
-    MsgBatchCancel,
-    MsgCancelOrder,
-    MsgPlaceOrder,
-    MsgUpdateLeverage,
-)
+from v4_proto.cosmos.tx.signing.v1beta1.signing_pb2 import SIGN_MODE_DIRECT
+from v4_proto.dydxprotocol.clob.tx_pb2 import MsgPlaceOrder
 
-from core.dydx.protocol import OrderFlags
-from core.paper.faults import ExchangeFaults
-from core.paper.governance import Governance, Limit, Market
-from core.paper.happenings import OrderKey, SubaccountKey
+from core.paper.authenticators import Authenticators
+from core.paper.clob_checks import ClobChecks
+from core.paper.governance import Governance
 from core.paper.money import check_fee, coin_amount
-from core.paper.refusals import Refused, clob, sdk
-from core.paper.short_term import ShortTerm, order_key
+from core.paper.refusals import Refused, sdk, undefined
 from core.paper.state import Account, State
-from core.paper.stateless import check_message
+from core.paper.stateless import bech32_complaint, check_message
 from core.paper.transactions import (
     Signed,
     address_of,
@@ -43,43 +32,10 @@ TIMESTAMP_NONCE: Final = 2**40
 _NONCE_WINDOW_MS: Final = 30_000
 _NONCES_KEPT: Final = 20
 _MEMO_LIMIT: Final = 256
-_UNBUILT: Final = (MsgAddAuthenticator, MsgRemoveAuthenticator, MsgUpdateLeverage)
 _PANIC: Final = (
     "recovered: runtime error: invalid memory address or nil pointer dereference\nstack:\n"
     "goroutine 1 [running]:\n"
 )
-
-
-class RateLimit:
-    """Weights per owner over the last blocks; refused attempts count too."""
-
-    def __init__(self, name: str, limits: tuple[Limit, ...]) -> None:
-        self._name = name
-        self._limits = limits
-        self._used: dict[int, dict[str, int]] = {}
-
-    def count(self, owner: str, height: int, weight: int = 1) -> None:
-        """Count an attempt. Raises Refused (clob 5001) once a limit is exceeded."""
-        block = self._used.setdefault(height, defaultdict(int))
-        block[owner] += weight
-        for limit in self._limits:
-            used = sum(
-                counts.get(owner, 0)
-                for past, counts in self._used.items()
-                if past > height - limit.blocks
-            )
-            if used > limit.limit:
-                raise clob(
-                    5001,
-                    f"Rate of {used} exceeds configured block rate limit of "
-                    f"{{NumBlocks:{limit.blocks} Limit:{limit.limit}}} for {self._name} and "
-                    f"{owner}",
-                )
-
-    def forget(self, height: int) -> None:
-        """Drop what no limit looks back to any more."""
-        oldest = height - max((limit.blocks for limit in self._limits), default=0)
-        self._used = {past: counts for past, counts in self._used.items() if past > oldest}
 
 
 @dataclass(frozen=True)
@@ -99,20 +55,12 @@ class Checker:
 
     governance: Governance
     state: State
-    short_term: ShortTerm
+    clob: ClobChecks
     chain_id: str
-    faults: ExchangeFaults
+    authenticators: Authenticators
     pending: list[Waiting] = field(default_factory=list)
     ahead: dict[str, Account] = field(default_factory=dict)
     spent: dict[tuple[str, str], int] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self._short_rate = RateLimit(
-            "MaxShortTermOrdersAndCancelsPerNBlocks", self.governance.short_term_limits
-        )
-        self._stateful_rate = RateLimit(
-            "MaxStatefulOrdersPerNBlocks", self.governance.stateful_limits
-        )
 
     def check(self, signed: Signed) -> None:
         """Take a transaction, or raise Refused without a trace in sequence or nonces."""
@@ -125,33 +73,47 @@ class Checker:
         signer = signer_of(signed.messages[0])
         account = self.authenticate(signed, signer)
         self._fee(signed, signer)
-        for message in signed.messages:
-            if isinstance(message, MsgPlaceOrder | MsgCancelOrder | MsgBatchCancel):
-                self._clob(message, signer)
-            elif isinstance(message, _UNBUILT):
-                raise sdk(6, f"no message handler found for {message.DESCRIPTOR.full_name}")
-        if not signed.is_short_term:
+        if signed.is_clob:
+            self.clob.check(signed)
+        if signed.is_short_term:
+            # Its public key is known until the next block, which does not hold it.
+            if not signed.authenticators:
+                self.ahead[signer] = account
+        else:
             self.ahead[signer] = account
             for key, amount in self._fee(signed, signer).items():
                 self.spent[key] = self.spent.get(key, 0) + amount
             self.pending.append(Waiting(signed, signer, account))
 
     def authenticate(self, signed: Signed, signer: str) -> Account:
-        """Check key, sequence and signature of a transaction; the account as it is after it."""
-        if signed.authenticators:
-            self._authenticator(signed, signer)
-        account = self.ahead.get(signer) or self.state.accounts.get(signer)
+        """Check sequence, and key and signature or authenticators of a transaction; the account as
+        it is after it.
+        """
+        infos = len(signed.auth.signer_infos)
+        if infos != 1:
+            raise sdk(4, f"invalid number of signer;  expected: 1, got {infos}")
+        account = self._account(signer)
+        if signed.authenticators and signed.is_short_term:
+            self.authenticators.check(signed, self._account)
+            return account or Account(0)
         if account is None:
             if signed.is_clob:
                 raise sdk(9, f"account {signer} does not exist")
             raw = (decode_address(signer) or b"").decode("utf-8", "replace")
             raise sdk(9, f"fee payer address: {raw} does not exist")
-        public_key = _public_key(signed, signer, account)
-        for other in signed.messages[1:]:
-            if signer_of(other) != signer:
-                raise sdk(4, "wrong number of signers; expected 2, got 1")
         if not signed.is_short_term:
-            account = self._replay(account, signed.sequence)
+            after = self._replay(account, signed.sequence)
+            if signed.authenticators:
+                self.authenticators.check(signed, self._account)
+                return after
+            account = after
+        public_key = _public_key(signed, signer, account)
+        if signed.auth.signer_infos[0].mode_info.single.mode != SIGN_MODE_DIRECT:
+            raise sdk(
+                4,
+                f"signature verification failed; please verify account number ({account.number}), "
+                f"sequence ({account.sequence}) and chain-id ({self.chain_id})",
+            )
         if not signature_holds(signed, public_key, account.number, self.chain_id):
             raise sdk(
                 4,
@@ -163,7 +125,7 @@ class Checker:
     def check_sequence(self, signed: Signed) -> None:
         """Refuse an unknown signer, or a sequence that is not his next."""
         signer = signer_of(signed.messages[0])
-        account = self.ahead.get(signer) or self.state.accounts.get(signer)
+        account = self._account(signer)
         if account is None:
             raise sdk(9, f"account {signer} does not exist")
         self._replay(account, signed.sequence)
@@ -173,13 +135,16 @@ class Checker:
         pending, self.pending = self.pending, []
         self.ahead = {}
         self.spent = {}
-        self._short_rate.forget(height)
-        self._stateful_rate.forget(height)
+        self.clob.finish_block(height)
         return pending
 
     def _fee(self, signed: Signed, payer: str) -> dict[tuple[str, str], int]:
-        """What a transaction costs its payer. Raises Refused (sdk 5) where the wallet lacks it."""
+        """What a transaction costs its payer: orders are free. Raises Refused (sdk 5) where the
+        wallet lacks it.
+        """
         cost: dict[tuple[str, str], int] = {}
+        if signed.is_clob:
+            return cost
         for coin in signed.auth.fee.amount:
             key = (payer, coin.denom)
             cost[key] = amount = coin_amount(coin.amount)
@@ -213,17 +178,9 @@ class Checker:
                 12, f"maximum number of characters is {_MEMO_LIMIT} but received {memo} characters"
             )
 
-    def _authenticator(self, signed: Signed, signer: str) -> None:
-        """No key can be registered yet, so that none is ever found."""
-        number = signed.authenticators[0]
-        url = f"/{signed.messages[0].DESCRIPTOR.full_name}"
-        raise Refused(
-            "dydxaccountplus",
-            1,
-            f"failed to get initialized authenticator (account = {signer}, authenticator id = "
-            f"{number}, msg index = 0, msg type url = {url}): authenticator {number} not found "
-            f"for account {signer}: Authenticator is not found",
-        )
+    def _account(self, address: str) -> Account | None:
+        """An account as it will be after what already waits for the block."""
+        return self.ahead.get(address) or self.state.accounts.get(address)
 
     def _replay(self, account: Account, sequence: int) -> Account:
         if sequence >= TIMESTAMP_NONCE:
@@ -250,67 +207,6 @@ class Checker:
         rest = tuple(value for value in kept if value != smallest)
         return replace(account, nonces=(*rest, nonce), ejected=smallest)
 
-    def _clob(self, message: Message, owner: str) -> None:
-        if isinstance(message, MsgPlaceOrder):
-            self._place(message, owner)
-        elif isinstance(message, MsgCancelOrder):
-            self._cancel(message, owner)
-        elif isinstance(message, MsgBatchCancel):
-            self._batch_cancel(message, owner)
-
-    def _place(self, message: MsgPlaceOrder, owner: str) -> None:
-        order = message.order
-        market = self.governance.markets.get(order.order_id.clob_pair_id)
-        if market is None:
-            raise clob(8, f"Clob {order.order_id.clob_pair_id} is not a valid clob")
-        height = self.state.height
-        if order.order_id.order_flags != OrderFlags.SHORT_TERM:
-            self._stateful_rate.count(owner, height + 1)
-            raise clob(9002, "stateful orders")
-        self.short_term.window(order.good_til_block, height + 1)
-        self._short_rate.count(owner, height + 1)
-        _multiples(message, market)
-        refusal = self.faults.take_refusal()
-        if refusal is not None:
-            raise refusal
-        self.short_term.place(order, market, self.faults.withholds(market.ticker))
-
-    def _cancel(self, message: MsgCancelOrder, owner: str) -> None:
-        key = order_key(message.order_id)
-        if key.order_flags != OrderFlags.SHORT_TERM:
-            raise clob(
-                3006,
-                "Order Id to cancel does not exist. OrderId : "
-                f"{{SubaccountId:{{Owner:{key.subaccount.owner} Number:{key.subaccount.number}}} "
-                f"ClientId:{key.client_id} OrderFlags:{key.order_flags} "
-                f"ClobPairId:{key.clob_pair_id}}}",
-            )
-        self.short_term.window(message.good_til_block, self.state.height + 1)
-        self._short_rate.count(owner, self.state.height + 1)
-        if key.clob_pair_id not in self.governance.markets:
-            raise Refused(
-                "undefined",
-                111222,
-                f"recovered: No orderbook exists with id {key.clob_pair_id}\nstack:\n"
-                "goroutine 1 [running]:\n",
-            )
-        self.short_term.cancel(key, message.good_til_block)
-
-    def _batch_cancel(self, message: MsgBatchCancel, owner: str) -> None:
-        """Cancels that fail inside a batch are lost without a word, as on the chain."""
-        self.short_term.window(message.good_til_block, self.state.height + 1)
-        self._short_rate.count(owner, self.state.height + 1, weight=2)
-        subaccount = SubaccountKey(message.subaccount_id.owner, message.subaccount_id.number)
-        for batch in message.short_term_cancels:
-            if batch.clob_pair_id not in self.governance.markets:
-                continue
-            for client_id in batch.client_ids:
-                key = OrderKey(subaccount, client_id, 0, batch.clob_pair_id)
-                try:
-                    self.short_term.cancel(key, message.good_til_block)
-                except Refused:
-                    continue
-
 
 def _validate(signed: Signed) -> None:
     if not signed.messages:
@@ -319,8 +215,16 @@ def _validate(signed: Signed) -> None:
         check_message(message)
     if not signed.signatures:
         raise Refused("sdk", 15, "no signatures supplied")
-    if len(signed.signatures) != 1:
-        raise sdk(4, f"wrong number of signers; expected 1, got {len(signed.signatures)}")
+    signers = {signer_of(message) for message in signed.messages}
+    for signer in signers:
+        if decode_address(signer) is None:
+            raise undefined(bech32_complaint(signer))
+    if signed.auth.fee.payer:
+        signers.add(signed.auth.fee.payer)
+    if len(signed.signatures) != len(signers):
+        raise sdk(
+            4, f"wrong number of signers; expected {len(signers)}, got {len(signed.signatures)}"
+        )
 
 
 def _mixture(signed: Signed) -> None:
@@ -341,19 +245,3 @@ def _public_key(signed: Signed, signer: str, account: Account) -> bytes:
     if address_of(public_key) != signer:
         raise sdk(8, f"pubKey does not match signer address {signer} with signer index: 0")
     return public_key
-
-
-def _multiples(message: MsgPlaceOrder, market: Market) -> None:
-    order, scale = message.order, market.scale
-    if order.subticks % scale.subticks_per_tick:
-        raise clob(
-            12,
-            f"Order subticks {order.subticks} must be a multiple of the ClobPair's "
-            f"SubticksPerTick {scale.subticks_per_tick}",
-        )
-    if order.quantums % scale.step_base_quantums:
-        raise clob(
-            12,
-            f"Order Quantums {order.quantums} must be a multiple of the ClobPair's "
-            f"StepBaseQuantums {scale.step_base_quantums}",
-        )

@@ -7,24 +7,35 @@ from __future__ import annotations
 import hashlib
 import struct
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from google.protobuf.message import Message
 from v4_proto.cosmos.bank.v1beta1.tx_pb2 import MsgSend
 from v4_proto.cosmos.base.v1beta1.coin_pb2 import Coin
-from v4_proto.dydxprotocol.clob.tx_pb2 import MsgProposedOperations
+from v4_proto.dydxprotocol.accountplus.tx_pb2 import MsgAddAuthenticator, MsgRemoveAuthenticator
+from v4_proto.dydxprotocol.clob.tx_pb2 import (
+    MsgCancelOrder,
+    MsgPlaceOrder,
+    MsgProposedOperations,
+    MsgUpdateLeverage,
+)
 from v4_proto.dydxprotocol.sending.transfer_pb2 import MsgDepositToSubaccount
 from v4_proto.dydxprotocol.subaccounts.subaccount_pb2 import SubaccountId
 
 from core.dydx.protocol import USDC_DENOM
+from core.paper.authenticators import Authenticators
 from core.paper.check_tx import Waiting
+from core.paper.clob import Clob, StatefulRemoval
 from core.paper.envelopes import operations_transaction, response_data, unsigned_transaction
-from core.paper.happenings import BlockEvent, SubaccountKey, Transferred
+from core.paper.governance import Governance
+from core.paper.happenings import BlockEvent, StatefulChanged, SubaccountKey, Transferred
+from core.paper.leverage import update_leverage
 from core.paper.margin import Margin
 from core.paper.matching import Match
 from core.paper.money import Movement, execute, gas_used, pay_fee
 from core.paper.refusals import Refused, sdk
+from core.paper.settlement import credit
 from core.paper.state import Included, State
 from core.paper.transactions import decode_address, encode_address, tx_hash
 
@@ -59,9 +70,19 @@ class _Undo(Exception):
 class Delivery:
     """Carries out what waits for a block, on the working state."""
 
-    def __init__(self, state: State, margin: Margin) -> None:
+    def __init__(
+        self,
+        state: State,
+        margin: Margin,
+        governance: Governance,
+        authenticators: Authenticators,
+        clob: Clob,
+    ) -> None:
         self._state = state
         self._margin = margin
+        self._governance = governance
+        self._authenticators = authenticators
+        self._clob = clob
         self._gifts: list[_Gift] = []
         self._gift_count = 0
 
@@ -97,17 +118,32 @@ class Delivery:
             self._execute(messages)
             raise _Undo
 
-    def fills(self, matches: list[Match], moment: Moment) -> list[BlockEvent]:
-        """The fills of a block's matches, under the hash of the proposer's operations."""
-        if not matches:
+    def fills(
+        self, matches: list[Match], removals: list[StatefulRemoval], moment: Moment
+    ) -> list[BlockEvent]:
+        """The fills of a block's matches and what its proposer removed, in their order, under the
+        hash of the proposer's operations.
+        """
+        if not matches and not removals:
             return []
-        raw = operations_transaction(matches, memo=f"block {moment.height}")
+        removed = tuple(event.order for _, event in removals)
+        raw = operations_transaction(matches, f"block {moment.height}", removed)
         data = response_data([MsgProposedOperations()])
         identity = self._include(raw, moment, data=data, gas=(-1, 0))
-        return [
-            match.filled(_event_id(moment.height, 0, 2 + 3 * (match.number - 1)), identity)
-            for match in matches
-        ]
+        events: list[BlockEvent] = []
+        waiting, number, counted = list(removals), 0, 0
+        for position in range(len(matches) + 1):
+            while waiting and waiting[0][0] <= position:
+                changed = waiting.pop(0)[1]
+                event_id = _event_id(moment.height, 0, number)
+                events.append(replace(changed, event_id=event_id, transaction_hash=identity))
+                number += 1
+            if position < len(matches):
+                match = matches[position]
+                if match.number != counted:  # two changed subaccounts, then the fill
+                    number, counted = number + 3, match.number
+                events.append(match.filled(_event_id(moment.height, 0, number - 1), identity))
+        return events
 
     def transactions(self, pending: list[Waiting], moment: Moment) -> list[BlockEvent]:
         """The gifts and the accepted transactions, in order of arrival."""
@@ -134,41 +170,74 @@ class Delivery:
         if not gift.quote_quantums:
             return []
         key = SubaccountKey(gift.address, gift.number)
-        self._state.subaccounts.put(key, self._state.subaccount(key).paid(gift.quote_quantums))
+        credit(self._state, key, gift.quote_quantums)
         movement = Movement(FAUCET_ADDRESS, None, gift.address, gift.number, gift.quote_quantums)
         return [_transferred(movement, _event_id(moment.height, index, 2), identity)]
 
     def _transaction(self, waiting: Waiting, moment: Moment, index: int) -> list[BlockEvent]:
         signed = waiting.signed
-        movements: list[Movement] = []
+        done: list[Movement | StatefulChanged] = []
         result = ("", 0, "")
         wanted, used = signed.auth.fee.gas_limit, gas_used(signed.messages)
+        if signed.is_clob:  # neither gas nor fee
+            wanted, used = -1, 0
+        go_back = self._clob.mark()
         try:
-            pay_fee(self._state, waiting.signer, signed.auth.fee)
+            if signed.authenticators:  # removed by a transaction before this one, perhaps
+                self._authenticators.check(signed, self._state.accounts.get)
+            if not signed.is_clob:
+                pay_fee(self._state, waiting.signer, signed.auth.fee)
             self._state.accounts.put(waiting.signer, waiting.account)
             with self._state.savepoint():
-                if used > wanted:
+                if used > wanted and not signed.is_clob:
                     place = f"WriteFlat; gasWanted: {wanted}, gasUsed: {used}"
                     raise sdk(11, f"out of gas in location: {place}")
-                movements = self._execute(signed.messages)
+                done = self._execute(signed.messages, signed.authenticators)
         except Refused as refusal:
+            go_back()
             result = (refusal.codespace, refusal.code, refusal.log)
         data = "" if result[1] else response_data(list(signed.messages))
         identity = self._include(signed.raw, moment, result=result, data=data, gas=(wanted, used))
-        return [
-            _transferred(movement, _event_id(moment.height, index, 2 + 2 * number), identity)
-            for number, movement in enumerate(movements)
-        ]
+        events: list[BlockEvent] = []
+        number = 0
+        for item in done:
+            if isinstance(item, StatefulChanged):
+                event_id = _event_id(moment.height, index, number)
+                events.append(replace(item, event_id=event_id, transaction_hash=identity))
+                number += 1
+            else:
+                number += 2
+                event_id = _event_id(moment.height, index, number)
+                events.append(_transferred(item, event_id, identity))
+        return events
 
-    def _execute(self, messages: tuple[Message, ...]) -> list[Movement]:
-        movements: list[Movement] = []
+    def _execute(
+        self, messages: tuple[Message, ...], authenticators: tuple[int, ...] = ()
+    ) -> list[Movement | StatefulChanged]:
+        done: list[Movement | StatefulChanged] = []
         for number, message in enumerate(messages):
             try:
-                movements += execute(message, self._state, self._margin)
+                if isinstance(message, MsgPlaceOrder | MsgCancelOrder):
+                    done += self._clob.execute(message, authenticators)
+                else:
+                    done += self.execute(message)
             except Refused as refusal:
-                prefix = f"failed to execute message; message index: {number}: "
-                raise Refused(refusal.codespace, refusal.code, prefix + refusal.log) from refusal
-        return movements
+                raise refusal.within(
+                    f"failed to execute message; message index: {number}"
+                ) from refusal
+        return done
+
+    def execute(self, message: Message) -> list[Movement]:
+        """Carry out one message that is no order and no cancel. Raises Refused."""
+        if isinstance(message, MsgAddAuthenticator):
+            self._authenticators.add(message)
+        elif isinstance(message, MsgRemoveAuthenticator):
+            self._authenticators.remove(message)
+        elif isinstance(message, MsgUpdateLeverage):
+            update_leverage(message, self._state, self._governance, self._margin.collateral)
+        else:
+            return execute(message, self._state, self._margin)
+        return []
 
     def _include(
         self,
@@ -196,6 +265,14 @@ def _transferred(movement: Movement, event_id: bytes, identity: str) -> Transfer
         event_id,
         identity,
     )
+
+
+def end_of_block(events: list[StatefulChanged], height: int) -> list[BlockEvent]:
+    """Events of the block's end, numbered as the indexer does."""
+    return [
+        replace(event, event_id=_event_id(height, -1, number))
+        for number, event in enumerate(events)
+    ]
 
 
 def _event_id(height: int, transaction: int, event: int) -> bytes:

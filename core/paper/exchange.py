@@ -14,32 +14,52 @@ from decimal import Decimal
 from typing import Any, Final
 
 from core.dydx.protocol import Side
+from core.paper.authenticators import Authenticators
 from core.paper.book import Book, BookShape
 from core.paper.check_tx import Checker
-from core.paper.delivery import Delivery, Moment
+from core.paper.clearing import SYNTHETIC_MAKER, Clearing
+from core.paper.clob import Clob
+from core.paper.delivery import Delivery, Moment, end_of_block
+from core.paper.economy import Economy
 from core.paper.faults import ExchangeFaults
+from core.paper.fees import Fees
 from core.paper.governance import Governance, Market
 from core.paper.happenings import (
     BlockCommitted,
     BlockEvent,
     Happening,
     OracleMoved,
+    OrderKey,
+    OrderRemoved,
     PaperOrder,
     SubaccountChanged,
     SubaccountKey,
 )
 from core.paper.margin import Collateral, Margin
-from core.paper.matching import SYNTHETIC_MAKER, Matcher
+from core.paper.matching import Matcher
 from core.paper.money import gas_used
+from core.paper.orders import is_stateful
 from core.paper.prices import Prices, PriceSettings
 from core.paper.refusals import Refused
+from core.paper.settlement import settled
 from core.paper.short_term import ShortTerm
-from core.paper.state import Account, Changes, Header, Included, State, Subaccount
+from core.paper.state import (
+    Account,
+    Authenticator,
+    Changes,
+    Header,
+    Included,
+    State,
+    StatefulOrder,
+    Subaccount,
+)
 from core.paper.transactions import (
     MAX_BYTES,
     decode,
     tx_hash,
 )
+
+_TIMES_KEPT: Final = 1_000
 
 Listener = Callable[[Happening], None]
 
@@ -84,23 +104,51 @@ class Exchange:
         self.margin = Margin(governance.markets, self._working_price, self._working_interest)
         self._committed_margin = Margin(governance.markets, self.oracle_price, self.open_interest)
         self._books = {market_id: Book() for market_id in governance.markets}
-        self._matcher = Matcher(governance, self.state, self.margin, self._maker_removed)
-        self._short_term = ShortTerm(
-            self._books, governance.markets, self._matcher, self._tell, now or self._last_time
+        fees = Fees(governance, self.state)
+        clearing = Clearing(self.state, self.margin, fees)
+        self._matcher = Matcher(governance, self.state, clearing, self._maker_removed)
+        self._economy = Economy(
+            governance, self.state, self.margin, clearing, fees, self._matcher, self._books
         )
-        self._checker = Checker(governance, self.state, self._short_term, chain_id, self.faults)
+        self._short_term = ShortTerm(
+            self._books,
+            governance.markets,
+            self._matcher,
+            self._tell,
+            now or self._last_time,
+            governance.short_block_window,
+        )
+        authenticators = Authenticators(self.state, chain_id)
+        self._clob = Clob(
+            governance,
+            self.state,
+            self.margin,
+            fees,
+            self._books,
+            self._matcher,
+            self._short_term,
+            self.faults,
+            tell=self._tell_early,
+            now=now or self._last_time,
+            execute=lambda message: self._delivery.execute(message),
+        )
+        self._checker = Checker(governance, self.state, self._clob.checks, chain_id, authenticators)
         self._listeners: list[Listener] = []
+        self._followers: list[Callable[[Changes], None]] = []
         self._held_back: list[Happening] | None = None
+        self._early: list[Happening] = []
         self._late: list[Happening] = []
-        self._delivery = Delivery(self.state, self.margin)
-        self._interest: dict[int, int] = {}
+        self._delivery = Delivery(self.state, self.margin, governance, authenticators, self._clob)
+        self._sealed_us = 0
 
     # -- life -------------------------------------------------------------------------------
 
     def genesis(self, now: dt.datetime) -> Commit:
         """Begin a new chain: test accounts, prices, block 1. The rows are to be stored."""
         state = self.state
-        state.header.put("last", Header(height=1, time_us=_microseconds(now), accounts=0))
+        self._sealed_us = _microseconds(now)
+        state.header.put("last", Header(height=1, time_us=self._sealed_us, accounts=0))
+        state.times.put(1, self._sealed_us)
         for row in self.governance.genesis:
             state.know(row.address)
             for denom, amount in row.wallet:
@@ -110,10 +158,13 @@ class Exchange:
             )
         for market in self.governance.markets.values():
             state.prices.put(market.market_id, market.genesis_price)
+        self._economy.genesis()
         changes = state.take_changes()
         state.publish(changes)
         self._begin()
-        return Commit(BlockCommitted(1, self.time, tuple(_changed_subaccounts(changes))), changes)
+        return Commit(
+            BlockCommitted(1, self.time, tuple(_changed_subaccounts(changes, {}))), changes
+        )
 
     def restore(self, tables: dict[str, dict[Any, Any]]) -> None:
         """Continue a chain from saved tables. What was only in a node's memory is gone."""
@@ -124,6 +175,26 @@ class Exchange:
                 self.state.prices.put(market.market_id, market.genesis_price)
                 self.state.prices.committed[market.market_id] = market.genesis_price
         self._begin()
+        self._economy.restored()
+        self._clob.restore()
+
+    def copy_at(self, tables: dict[str, dict[Any, Any]]) -> Exchange:
+        """Another exchange under the same governance, at these committed tables, that nobody
+        listens to.
+        """
+        still = replace(self.prices.settings, mode="still")
+        other = Exchange(self.governance, chain_id=self.chain_id, book=self.shape, prices=still)
+        other._shapes = dict(self._shapes)
+        other.restore(tables)
+        return other
+
+    def follow(self, follower: Callable[[Changes], None]) -> None:
+        """Have a follower called with the changes of every block, right before it is shown."""
+        self._followers.append(follower)
+
+    def unfollow(self, follower: Callable[[Changes], None]) -> None:
+        """Call a follower no more."""
+        self._followers.remove(follower)
 
     def subscribe(self, listener: Listener) -> None:
         """Have a listener called with every happening, in order, on the event loop."""
@@ -208,6 +279,12 @@ class Exchange:
         """The committed account of an address."""
         return self.state.accounts.committed.get(address)
 
+    def authenticators(self, address: str) -> list[tuple[int, Authenticator]]:
+        """The committed authenticators of an address with their ids, in the order of their text."""
+        held = self.state.authenticators.committed.items()
+        found = [(number, row) for (owner, number), row in held if owner == address]
+        return sorted(found, key=lambda row: str(row[0]))
+
     def balances(self, address: str) -> dict[str, int]:
         """The committed balances of a wallet by denom, without zeros."""
         return {
@@ -233,8 +310,21 @@ class Exchange:
         }
 
     def collateral(self, key: SubaccountKey) -> Collateral:
-        """Net collateral and requirements of a committed subaccount at committed prices."""
-        return self._committed_margin.collateral(self.subaccount(key))
+        """Net collateral and requirements of a committed subaccount, its funding settled, at
+        committed prices.
+        """
+        held = settled(self.subaccount(key), self.state.funding.committed)
+        return self._committed_margin.collateral(held.subaccount)
+
+    def stateful_order(self, key: OrderKey) -> tuple[StatefulOrder, int] | None:
+        """A committed long-term or conditional order and what it has filled; None for TWAP orders,
+        whose parts can be asked for.
+        """
+        held = self.state.stateful.committed.get(key)
+        if held is None:
+            return None
+        fill = self.state.fills.committed.get(key)
+        return held, fill.quantums if fill else 0
 
     def oracle_price(self, market: Market) -> int:
         """The committed integer of a market's oracle price."""
@@ -242,7 +332,11 @@ class Exchange:
 
     def open_interest(self, market: Market) -> int:
         """Quantums held long in a market, committed."""
-        return self._interest.get(market.id, 0)
+        return self.state.interest.committed.get(market.id, 0)
+
+    def funding_index(self, market: Market) -> int:
+        """The committed funding index of a market, in ppm of quote quantums per base quantum."""
+        return self.state.funding.committed.get(market.id, 0)
 
     def book_levels(self, clob_pair_id: int, side: Side) -> list[tuple[int, int]]:
         """(subticks, quantums) of one side of the nodes' book, best first."""
@@ -251,6 +345,10 @@ class Exchange:
     def transaction(self, identity: str) -> Included | None:
         """A transaction that is in a block."""
         return self.state.transactions.committed.get(identity.upper())
+
+    def included(self) -> list[Included]:
+        """The transactions of all published blocks, as far as they are kept, oldest first."""
+        return list(self.state.transactions.committed.values())
 
     def transactions_of(self, height: int) -> list[bytes]:
         """The transactions of a published block, as far as they are kept."""
@@ -262,37 +360,57 @@ class Exchange:
                 found.insert(0, row.raw)
         return found
 
+    def time_of(self, height: int) -> dt.datetime | None:
+        """Time of a published block, of the last thousand."""
+        time_us = self.state.times.committed.get(height)
+        return None if time_us is None else _time(time_us)
+
     # -- blocks -----------------------------------------------------------------------------
 
     def commit(self, now: dt.datetime) -> Commit:
-        """Finish the block in the making. Nobody sees it before `publish`."""
+        """Finish the block in the making. Nobody sees it before `publish`. As on the real chain,
+        its header carries the time at which the block before it was finished.
+        """
         state = self.state
         last = state.header.working["last"]
         height = last.height + 1
-        time_us = max(_microseconds(now), last.time_us + 1)
+        time_us = max(self._sealed_us, last.time_us + 1)
+        self._sealed_us = _microseconds(now)
         state.header.put("last", replace(last, height=height, time_us=time_us))
+        state.times.put(height, time_us)
         self._short_term.finish_block()
+        removals = self._clob.start_block(height, time_us, last.time_us)
         matches = self._matcher.start_block()
+        self._economy.begin_block(height, time_us, last.time_us)
         held: list[Happening] = []
         self._held_back = held
         moment = Moment(height, time_us)
-        events: list[BlockEvent] = self._delivery.fills(matches, moment)
+        events: list[BlockEvent] = self._delivery.fills(matches, removals, moment)
         events += self._delivery.transactions(self._checker.finish_block(height), moment)
         moved = self._move_prices(height)
+        events += end_of_block(self._clob.end_block(time_us, matches), height)
         self._short_term.expire(height)
         self._forget(height)
+        told = self._economy.end_block(height, time_us)
+        funding = self._economy.take_settled()
         changes = state.take_changes()
-        events += _changed_subaccounts(changes)
+        events += _changed_subaccounts(changes, funding)
         events += moved
+        events += told
         self._begin()
+        self._economy.prepare(changes, events)
         self._held_back = None
         self._late = held
         return Commit(BlockCommitted(height, _time(time_us), tuple(events)), changes)
 
     def publish(self, commit: Commit) -> None:
         """Show a finished block to queries and listeners."""
+        for follower in self._followers:
+            follower(commit.changes)
         self.state.publish(commit.changes)
-        self._interest = _long(self.state.subaccounts.committed)
+        early, self._early = self._early, []
+        for happening in early:
+            self._tell(happening)
         self._tell(commit.block)
         late, self._late = self._late, []
         for happening in late:
@@ -300,9 +418,9 @@ class Exchange:
 
     def _begin(self) -> None:
         """Open the next block: quotes around the new prices, and what follows from them."""
-        if not self._interest:
-            self._interest = _long(self.state.subaccounts.committed)
+        self._economy.open_block()
         self._quote()
+        self._clob.prepare()
         self._short_term.release(self.faults.withholds)
 
     def _quote(self) -> None:
@@ -327,6 +445,7 @@ class Exchange:
         fills = self.state.fills
         for key in [key for key, fill in fills.working.items() if fill.forget_at <= height]:
             fills.drop(key)
+        self.state.times.drop(height - _TIMES_KEPT)
         self._delivery.forget()
 
     # -- helpers ----------------------------------------------------------------------------
@@ -338,8 +457,20 @@ class Exchange:
         for listener in self._listeners:
             listener(happening)
 
+    def _tell_early(self, happening: OrderRemoved) -> None:
+        """What the node drops while it prepares the next block reaches the indexer before it has
+        read the block.
+        """
+        if self._held_back is None:
+            self._tell(happening)
+        else:
+            self._early.append(happening)
+
     def _maker_removed(self, order: PaperOrder, reason: str) -> None:
-        self._short_term.removed_maker(order, reason)
+        if is_stateful(order.key):
+            self._clob.removed_maker(order, reason)
+        else:
+            self._short_term.removed_maker(order, reason)
 
     def _last_time(self) -> dt.datetime:
         return _time(self.state.header.working["last"].time_us)
@@ -348,27 +479,23 @@ class Exchange:
         return self.state.prices.working[market.market_id]
 
     def _working_interest(self, market: Market) -> int:
-        return self._interest.get(market.id, 0)
+        return self.state.interest.working.get(market.id, 0)
 
 
-def _changed_subaccounts(changes: Changes) -> list[BlockEvent]:
-    return [
-        SubaccountChanged(key, value.usdc, value.positions)
+def _changed_subaccounts(
+    changes: Changes, funding: dict[SubaccountKey, tuple[tuple[int, int], ...]]
+) -> list[BlockEvent]:
+    rows = [
+        (key, value)
         for key, value in changes["subaccounts"].items()
         if isinstance(key, SubaccountKey)
         and isinstance(value, Subaccount)
         and key != SYNTHETIC_MAKER
     ]
-
-
-def _long(subaccounts: dict[SubaccountKey, Subaccount]) -> dict[int, int]:
-    """Quantums held long by perpetual, over all subaccounts."""
-    held: dict[int, int] = {}
-    for subaccount in subaccounts.values():
-        for perpetual_id, quantums in subaccount.positions:
-            if quantums > 0:
-                held[perpetual_id] = held.get(perpetual_id, 0) + quantums
-    return held
+    return [
+        SubaccountChanged(key, value.usdc, value.positions, funding.get(key, ()))
+        for key, value in sorted(rows, key=lambda row: (row[0].owner, row[0].number))
+    ]
 
 
 def _microseconds(moment: dt.datetime) -> int:

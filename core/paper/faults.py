@@ -54,20 +54,42 @@ class ExchangeFaults:
 class NodeFaults:
     """Faults of one node.
 
-    `answer_lost`: broadcasts are carried out and never answered, so that the caller's deadline
-    passes: so many of the next, or all of them (True). `rtt_ms` is added to every call. `down`:
-    every call fails as unavailable.
+    `request_lost`: broadcasts never arrive; `answer_lost`: they are carried out and never answered.
+    Either way the caller's deadline passes: so many of the next, or all of them (True). `rtt_ms` is
+    added to every call, give or take up to `rtt_jitter_ms`. `down`: every call fails as
+    unavailable.
+
+    `behind_blocks`: the node stops until it is so many blocks behind the others and follows then;
+    it answers and judges by what it knows. `stands_apart`: it judges, answers and tells nobody, so
+    that nothing it accepts comes into a block.
     """
 
+    request_lost: bool | int = False
     answer_lost: bool | int = False
     rtt_ms: int = 0
+    rtt_jitter_ms: int = 0
     down: bool = False
+    behind_blocks: int = 0
+    stands_apart: bool = False
+
+    def take_lost_request(self) -> bool:
+        """Whether the broadcast at hand is lost on its way here."""
+        taken, self.request_lost = _take(self.request_lost)
+        return taken
 
     def take_lost_answer(self) -> bool:
         """Whether the answer at hand is lost."""
-        if isinstance(self.answer_lost, bool):
-            return self.answer_lost
-        if self.answer_lost < 1:
-            return False
-        self.answer_lost -= 1
-        return True
+        taken, self.answer_lost = _take(self.answer_lost)
+        return taken
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether the node knows another chain than the rest."""
+        return self.stands_apart or self.behind_blocks > 0
+
+
+def _take(left: bool | int) -> tuple[bool, bool | int]:
+    """Whether a fault strikes now, and what is left of it."""
+    if isinstance(left, bool):
+        return left, left
+    return (True, left - 1 or False) if left > 0 else (False, False)

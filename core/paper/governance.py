@@ -1,6 +1,6 @@
 """What governance decides on a dYdX network: markets, margins, fee tiers, limits, genesis money.
 
-Read from the data files beside this module. The figures of governance.json are those of the local
+Read from one data file, by default the one beside this module, whose figures are those of the local
 test genesis in the shape in which its node answers them. Source: docs/protocol.md, limits and
 market mathematics.
 """
@@ -12,22 +12,25 @@ import json
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from core.dydx.quantums import Scale
 
-_DATA = Path(__file__).with_name("data")
+DATA_FILE: Final = Path(__file__).with_name("data") / "governance.json"
 
 
 @dataclass(frozen=True)
 class LiquidityTier:
-    """Margin class of a market. Open interest caps are in quote quantums; 0 turns scaling off."""
+    """Margin class of a market. Open interest caps and the impact notional, at which a premium is
+    measured, are in quote quantums; an upper cap of 0 turns scaling off.
+    """
 
     id: int
     initial_margin_ppm: int
     maintenance_fraction_ppm: int
     open_interest_lower_cap: int
     open_interest_upper_cap: int
+    impact_notional: int = 0
 
     @property
     def maintenance_margin_ppm(self) -> int:
@@ -70,6 +73,13 @@ class Market:
         value = product * int(10**exponent) if exponent >= 0 else product // int(10**-exponent)
         return value if quantums >= 0 else -value
 
+    def quantums(self, quote_quantums: int, price: int) -> int:
+        """Quantums that are worth so much at the oracle's price, cut."""
+        exponent = self.scale.atomic_resolution + self.price_exponent + 6
+        if exponent < 0:
+            return quote_quantums * int(10**-exponent) // price
+        return quote_quantums // int(10**exponent) // price
+
 
 @dataclass(frozen=True)
 class Limit:
@@ -92,7 +102,8 @@ class GenesisAccount:
 @dataclass(frozen=True)
 class Governance:
     """All parameters. `answers` are the recorded answers of parameter queries as protobuf JSON,
-    by full gRPC method.
+    by full gRPC method. `short_block_window` is how many blocks past the next one a short-term
+    order may be valid.
     """
 
     markets: dict[int, Market]
@@ -104,6 +115,7 @@ class Governance:
     gas_prices: tuple[tuple[str, Decimal], ...]
     genesis: tuple[GenesisAccount, ...]
     answers: dict[str, dict[str, Any]]
+    short_block_window: int
 
     def by_ticker(self, ticker: str) -> Market:
         """The market of a ticker. Raises KeyError for an unknown one."""
@@ -113,9 +125,22 @@ class Governance:
         raise KeyError(ticker)
 
 
-def load_governance() -> Governance:
-    """Governance from the data files."""
-    raw = json.loads((_DATA / "governance.json").read_text())
+class GovernanceUnusable(Exception):
+    """A governance file could not be read; the text is one line for the operator."""
+
+
+def load_governance(path: Path | None = None) -> Governance:
+    """Governance from a file, by default the recorded one. Raises GovernanceUnusable."""
+    path = path or DATA_FILE
+    try:
+        return _governance(json.loads(path.read_text()))
+    except (OSError, ValueError, LookupError, TypeError, ArithmeticError) as error:
+        raise GovernanceUnusable(
+            f"the governance file {path} could not be used ({type(error).__name__}: {error})"
+        ) from error
+
+
+def _governance(raw: dict[str, Any]) -> Governance:
     answers = raw["answers"]
     tiers = {
         row["id"]: LiquidityTier(
@@ -124,6 +149,7 @@ def load_governance() -> Governance:
             row["maintenance_fraction_ppm"],
             int(row["open_interest_lower_cap"]),
             int(row["open_interest_upper_cap"]),
+            int(row["impact_notional"]),
         )
         for row in answers["/dydxprotocol.perpetuals.Query/AllLiquidityTiers"]["liquidity_tiers"]
     }
@@ -135,7 +161,7 @@ def load_governance() -> Governance:
         "equity_tier_limit_config"
     ]
     return Governance(
-        markets=_markets(tiers),
+        markets=_markets(raw["markets"], tiers),
         taker_fee_ppm=fee["taker_fee_ppm"],
         maker_fee_ppm=fee["maker_fee_ppm"],
         short_term_limits=_limits(rates["max_short_term_orders_and_cancels_per_n_blocks"]),
@@ -155,12 +181,13 @@ def load_governance() -> Governance:
             for row in raw["genesis_accounts"]
         ),
         answers=answers,
+        short_block_window=int(raw["short_block_window"]),
     )
 
 
-def _markets(tiers: dict[int, LiquidityTier]) -> dict[int, Market]:
+def _markets(rows: list[dict[str, Any]], tiers: dict[int, LiquidityTier]) -> dict[int, Market]:
     markets: dict[int, Market] = {}
-    for row in json.loads((_DATA / "markets.json").read_text())["markets"]:
+    for row in rows:
         usd = Decimal(row["genesis_price"])
         markets[row["id"]] = Market(
             id=row["id"],

@@ -77,6 +77,11 @@ class OrderRemoved:
     """The node dropped an order: BEST_EFFORT_CANCELED, or CANCELED on expiry. `order` is None where
     the node never knew it.
 
+    A stateful order that falls out while the node puts a block's orders on its book is told just
+    before that block, since the indexer hears of it before it has read the block (for one that was
+    placed and triggered by the very block, after its UNTRIGGERED and before its OPEN). One that
+    stays in the chain's state all the same (a dead stop) is told no differently.
+
     `reason` is the indexer's name without its prefix ORDER_REMOVAL_REASON_.
     """
 
@@ -88,10 +93,17 @@ class OrderRemoved:
     at: dt.datetime
 
 
+FillKind = Literal[
+    "LIMIT", "LIQUIDATED", "LIQUIDATION", "DELEVERAGED", "OFFSETTING", "TWAP_SUBORDER"
+]
+
+
 @dataclass(frozen=True)
 class Filled:
-    """One side of one match, committed. `order` is None for liquidations; `total_filled_quantums`
-    is the order's sum after it.
+    """One side of one match, committed. `order` is None for the liquidated side and in
+    deleveraging, whose price is off the tick: quote quantums over quantums (`subticks` is cut). The
+    fee of a liquidated side is what the insurance fund got of it, negative where the fund paid.
+    `total_filled_quantums` is the order's sum after it.
 
     `quantums_before` is the signed position before the fill. `event_id` is unique per match and
     shared by taker and maker. The synthetic maker's side of a match is not told.
@@ -102,9 +114,7 @@ class Filled:
     clob_pair_id: int
     side: Literal["BUY", "SELL"]
     liquidity: Literal["TAKER", "MAKER"]
-    kind: Literal[
-        "LIMIT", "LIQUIDATED", "LIQUIDATION", "DELEVERAGED", "OFFSETTING", "TWAP_SUBORDER"
-    ]
+    kind: FillKind
     quantums: int
     subticks: int
     quote_quantums: int
@@ -113,6 +123,7 @@ class Filled:
     quantums_before: int
     event_id: bytes
     transaction_hash: str
+    builder_fee_quote_quantums: int = 0
 
 
 @dataclass(frozen=True)
@@ -170,7 +181,11 @@ class OracleMoved:
 
 @dataclass(frozen=True)
 class PremiumSampled:
-    """The rate that the next funding would have, in ppm per hour: the market's nextFundingRate."""
+    """A minute's premium of a market, in ppm per eight hours, without the default interest.
+
+    The market's nextFundingRate is an eighth of the mean of the samples since the last
+    `FundingIndexed` plus an eighth of its default funding; without a sample there is none.
+    """
 
     perpetual_id: int
     rate_ppm: int
@@ -178,7 +193,10 @@ class PremiumSampled:
 
 @dataclass(frozen=True)
 class FundingIndexed:
-    """Hourly funding: the rate of the hour in ppm, and the perpetual's cumulated index after it."""
+    """Hourly funding, told for every perpetual: the rate in ppm per eight hours (an eighth of it
+    was paid for the hour), and the perpetual's cumulated index after it (ppm of quote quantums per
+    base quantum).
+    """
 
     perpetual_id: int
     rate_ppm: int

@@ -20,7 +20,7 @@ from core.paper.happenings import BlockCommitted, OracleMoved
 
 T = TypeVar("T")
 
-_VERSION: Final = "1"
+_VERSION: Final = "2"
 _LOCK_WAIT_S: Final = 2.0
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS rows (name TEXT, key TEXT, value TEXT NOT NULL, PRIMARY KEY (name, key))
@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS rows (name TEXT, key TEXT, value TEXT NOT NULL, PRIMA
 CREATE TABLE IF NOT EXISTS blocks (height INTEGER PRIMARY KEY, block TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS parts (name TEXT PRIMARY KEY, height INTEGER NOT NULL,
   value BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 
@@ -64,6 +65,17 @@ class Journal:
     async def part(self, name: str) -> tuple[int, bytes] | None:
         """Another part's snapshot and its height."""
         return await self._run(lambda: self._part(name))
+
+    async def save_note(self, name: str, value: str) -> None:
+        """Store a text that belongs to the whole chain."""
+        query = "INSERT OR REPLACE INTO notes VALUES (?, ?)"
+        await self._run(lambda: self._connection().execute(query, (name, value)))
+
+    async def note(self, name: str) -> str | None:
+        """A text stored before."""
+        query = "SELECT value FROM notes WHERE name = ?"
+        row = await self._run(lambda: self._connection().execute(query, (name,)).fetchone())
+        return None if row is None else str(row[0])
 
     async def blocks_after(self, height: int) -> list[BlockCommitted]:
         """The stored blocks above a height, oldest first. Blocks that only moved prices may be

@@ -21,6 +21,14 @@ UpdateResult = Literal[
 
 
 @dataclass(frozen=True)
+class Growth:
+    """How much more of a perpetual is held long after a match, in quantums."""
+
+    perpetual_id: int
+    quantums: int
+
+
+@dataclass(frozen=True)
 class Collateral:
     """Net collateral, initial and maintenance requirement."""
 
@@ -40,28 +48,43 @@ class Margin:
         price_of: Callable[[Market], int],
         open_interest: Callable[[Market], int],
     ) -> None:
-        self._markets = markets
+        self.markets = markets
         self._price_of = price_of
         self._open_interest = open_interest
 
-    def collateral(self, subaccount: Subaccount) -> Collateral:
-        """What a subaccount is worth and needs now."""
+    def collateral(self, subaccount: Subaccount, growth: Growth | None = None) -> Collateral:
+        """What a settled subaccount is worth and needs now, or once open interest has grown."""
         net, initial, maintenance = subaccount.usdc, 0, 0
         for perpetual_id, quantums in subaccount.positions:
-            market = self._markets[perpetual_id]
+            market = self.markets[perpetual_id]
             notional = market.notional(quantums, self._price_of(market))
             net += notional
-            initial += _up(abs(notional) * self.initial_ppm(market))
-            maintenance += _up(abs(notional) * market.tier.maintenance_margin_ppm)
+            chosen = dict(subaccount.leverage).get(perpetual_id, 0)
+            initial += _up(abs(notional) * max(self.initial_ppm(market, growth), chosen))
+            maintenance += self.maintenance(market, notional)
         return Collateral(net, initial, maintenance)
 
-    def initial_ppm(self, market: Market) -> int:
+    def maintenance(self, market: Market, notional: int) -> int:
+        """What a position of this worth needs to stay: a fraction of the base initial margin, each
+        rounded up. Neither open interest nor a chosen leverage raises it.
+        """
+        tier = market.tier
+        return _up(_up(abs(notional) * tier.initial_margin_ppm) * tier.maintenance_fraction_ppm)
+
+    def notional(self, market: Market, quantums: int) -> int:
+        """What quantums are worth at the oracle's price, in quote quantums; keeps the sign."""
+        return market.notional(quantums, self._price_of(market))
+
+    def initial_ppm(self, market: Market, growth: Growth | None = None) -> int:
         """Initial margin in parts per million; it rises with open interest between the caps."""
         tier = market.tier
         lower, upper = tier.open_interest_lower_cap, tier.open_interest_upper_cap
         if upper <= lower:
             return tier.initial_margin_ppm
-        held = market.notional(self._open_interest(market), self._price_of(market))
+        interest = self._open_interest(market)
+        if growth is not None and growth.perpetual_id == market.id:
+            interest += growth.quantums
+        held = market.notional(interest, self._price_of(market))
         if held <= lower:
             return tier.initial_margin_ppm
         if held >= upper:
@@ -69,21 +92,25 @@ class Margin:
         rise = (1_000_000 - tier.initial_margin_ppm) * (held - lower)
         return tier.initial_margin_ppm + rise // (upper - lower)
 
-    def update(self, before: Subaccount, after: Subaccount) -> UpdateResult:
-        """Whether a subaccount may go from one state to the other. Below the initial requirement
-        only updates pass that do not raise the maintenance requirement and do not worsen the ratio
-        of net collateral to it.
+    def update(
+        self, before: Subaccount, after: Subaccount, growth: Growth | None = None
+    ) -> UpdateResult:
+        """Whether a settled subaccount may go from one state to the other, by a match that lets
+        open interest grow so. Below the initial requirement only updates pass that do not raise the
+        maintenance requirement and do not worsen the ratio of net collateral to it.
         """
         if self._breaks_isolation(before, after):
             return "ViolatesIsolatedSubaccountConstraints"
-        new = self.collateral(after)
+        new = self.collateral(after, growth)
         if new.net >= new.initial:
             return "Success"
-        old = self.collateral(before)
+        old = self.collateral(before, growth)
         failure: UpdateResult = (
             "NewlyUndercollateralized" if old.net >= old.initial else "StillUndercollateralized"
         )
-        if new.maintenance > old.maintenance or not old.maintenance:
+        if not new.maintenance and not old.maintenance and new.net > old.net:
+            return "Success"
+        if new.maintenance > old.maintenance or not new.maintenance or not old.maintenance:
             return failure
         if old.net * new.maintenance > new.net * old.maintenance:
             return failure
@@ -91,7 +118,7 @@ class Margin:
 
     def _breaks_isolation(self, before: Subaccount, after: Subaccount) -> bool:
         held = [market_id for market_id, _ in after.positions]
-        isolated = [key for key in held if self._markets[key].market_type == "ISOLATED"]
+        isolated = [key for key in held if self.markets[key].market_type == "ISOLATED"]
         return bool(isolated) and len(held) > 1 and before.positions != after.positions
 
 

@@ -11,6 +11,7 @@ from typing import Final
 from google.protobuf.message import Message
 from v4_proto.cosmos.bank.v1beta1.tx_pb2 import MsgSend
 from v4_proto.cosmos.tx.v1beta1.tx_pb2 import Fee
+from v4_proto.dydxprotocol.accountplus.tx_pb2 import MsgAddAuthenticator, MsgRemoveAuthenticator
 from v4_proto.dydxprotocol.sending.transfer_pb2 import (
     MsgDepositToSubaccount,
     MsgWithdrawFromSubaccount,
@@ -19,11 +20,14 @@ from v4_proto.dydxprotocol.sending.tx_pb2 import MsgCreateTransfer
 from v4_proto.dydxprotocol.subaccounts.subaccount_pb2 import SubaccountId
 
 from core.dydx.protocol import USDC_DENOM
+from core.paper.funds import FEE_COLLECTOR
+from core.paper.gates import closed
 from core.paper.governance import Governance
 from core.paper.happenings import SubaccountKey
 from core.paper.margin import Margin
 from core.paper.refusals import Refused, sdk
-from core.paper.state import State
+from core.paper.settlement import credit, current, store
+from core.paper.state import State, Subaccount
 from core.paper.transactions import decode_address
 
 # Gas of a transaction with one such message, measured on the real chain.
@@ -32,7 +36,10 @@ _GAS: Final[dict[type[Message], int]] = {
     MsgDepositToSubaccount: 83_566,
     MsgWithdrawFromSubaccount: 85_779,
     MsgCreateTransfer: 77_068,
+    MsgRemoveAuthenticator: 45_058,
 }
+_GAS_OF_ADDING: Final = 60_400
+_GAS_OF_A_BYTE_ADDED: Final = 40
 _GAS_OF_CHECKS: Final = 43_000
 _GAS_OF_FIRST_READ: Final = 1_180
 
@@ -50,8 +57,13 @@ class Movement:
 
 def gas_used(messages: tuple[Message, ...]) -> int:
     """Gas that a transaction of these messages takes."""
-    extra = [_GAS.get(type(message), _GAS_OF_CHECKS) - _GAS_OF_CHECKS for message in messages]
-    return _GAS_OF_CHECKS + sum(extra)
+    return _GAS_OF_CHECKS + sum(_gas(message) - _GAS_OF_CHECKS for message in messages)
+
+
+def _gas(message: Message) -> int:
+    if isinstance(message, MsgAddAuthenticator):
+        return _GAS_OF_ADDING + _GAS_OF_A_BYTE_ADDED * len(message.data)
+    return _GAS.get(type(message), _GAS_OF_CHECKS)
 
 
 def check_fee(fee: Fee, governance: Governance) -> None:
@@ -87,6 +99,7 @@ def pay_fee(state: State, payer: str, fee: Fee) -> None:
             )
     for coin in fee.amount:
         state.pay(payer, coin.denom, -coin_amount(coin.amount))
+        state.pay(FEE_COLLECTOR, coin.denom, coin_amount(coin.amount))
 
 
 def execute(message: Message, state: State, margin: Margin) -> list[Movement]:
@@ -121,7 +134,7 @@ def _deposit(message: MsgDepositToSubaccount, state: State) -> list[Movement]:
     _have(state, message.sender, USDC_DENOM, message.quantums)
     state.pay(message.sender, USDC_DENOM, -message.quantums)
     recipient = _key(message.recipient)
-    state.subaccounts.put(recipient, state.subaccount(recipient).paid(message.quantums))
+    credit(state, recipient, message.quantums)
     return [Movement(message.sender, None, recipient.owner, recipient.number, message.quantums)]
 
 
@@ -129,7 +142,7 @@ def _withdraw(message: MsgWithdrawFromSubaccount, state: State, margin: Margin) 
     if decode_address(message.recipient) is None:
         raise Refused("sdk", 7, "invalid recipient: invalid address")
     sender = _key(message.sender)
-    _take(state, margin, sender, message.quantums)
+    _take(state, margin, sender, message.quantums, current(state, sender).subaccount)
     state.know(message.recipient)
     state.pay(message.recipient, USDC_DENOM, message.quantums)
     return [Movement(sender.owner, sender.number, message.recipient, None, message.quantums)]
@@ -138,17 +151,23 @@ def _withdraw(message: MsgWithdrawFromSubaccount, state: State, margin: Margin) 
 def _transfer(message: MsgCreateTransfer, state: State, margin: Margin) -> list[Movement]:
     transfer = message.transfer
     sender, recipient = _key(transfer.sender), _key(transfer.recipient)
-    _take(state, margin, sender, transfer.amount)
-    state.subaccounts.put(recipient, state.subaccount(recipient).paid(transfer.amount))
+    touched = [current(state, key).subaccount for key in (sender, recipient)]
+    _take(state, margin, sender, transfer.amount, *touched)
+    credit(state, recipient, transfer.amount)
     return [
         Movement(sender.owner, sender.number, recipient.owner, recipient.number, transfer.amount)
     ]
 
 
-def _take(state: State, margin: Margin, key: SubaccountKey, amount: int) -> None:
-    before = state.subaccount(key)
-    after = before.paid(-amount)
-    result = margin.update(before, after)
+def _take(
+    state: State, margin: Margin, key: SubaccountKey, amount: int, *touched: Subaccount
+) -> None:
+    """Take USDC out of a subaccount; `touched` are all whom the movement concerns."""
+    before = current(state, key)
+    after = before.subaccount.paid(-amount)
+    result: str = "WithdrawalsAndTransfersBlocked"
+    if not closed(state, margin.markets, *touched):
+        result = margin.update(before.subaccount, after)
     if result != "Success":
         raise Refused(
             "subaccounts",
@@ -156,7 +175,7 @@ def _take(state: State, margin: Margin, key: SubaccountKey, amount: int) -> None
             f"Subaccount with id {{{key.owner} {key.number}}} failed with UpdateResult: "
             f"{result}: failed to apply subaccount updates",
         )
-    state.subaccounts.put(key, after)
+    store(state, key, before, after)
 
 
 def _have(state: State, address: str, denom: str, amount: int) -> None:

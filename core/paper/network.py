@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from core.clock import Clock, SystemClock
 from core.paper.book import BookShape
@@ -15,6 +17,8 @@ from core.paper.chain import Chain
 from core.paper.exchange import Exchange
 from core.paper.governance import Governance, load_governance
 from core.paper.journal import Journal
+from core.paper.mainnet_markets import Row, merged_rows, with_markets
+from core.paper.mainnet_prices import MainnetPrices, Unreachable, fetch_markets
 from core.paper.node import Gossip, Node
 from core.paper.prices import PriceMode, PriceSettings
 from core.paper.rpc import Rpc
@@ -23,7 +27,10 @@ from core.paper.rpc import Rpc
 @dataclass(frozen=True)
 class PaperSettings:
     """How a paper network is set up. Port 0 takes any free port. `volatility` is the standard
-    deviation of one minute's move as a fraction; `rest_limit` the indexer's requests per 10 s.
+    deviation of one minute's move as a fraction; `rest_limit` the indexer's requests per 10 s; of
+    several `nodes` each further one takes the next gRPC port. `governance` is a file in place of
+    the recorded one. With `prices` mainnet the indexer at `mainnet_rest` (without /v4) and
+    `mainnet_ws` gives markets, when the chain begins, and prices.
     Without `state_dir` nothing survives.
     """
 
@@ -41,6 +48,13 @@ class PaperSettings:
     chain_id: str = "localdydxprotocol"
     book: BookShape = field(default_factory=BookShape)
     rest_limit: int = 100
+    nodes: int = 1
+    governance: Path | None = None
+    mainnet_rest: str = "https://indexer.dydx.trade"
+    mainnet_ws: str = "wss://indexer.dydx.trade/v4/ws"
+
+
+_MARKETS: Final = "markets"
 
 
 class IndexerHalf(Protocol):
@@ -70,8 +84,22 @@ class PaperNetwork:
         self.rest_port = settings.rest_port
         self.ws_port = settings.ws_port
         self.rpc_port = settings.rpc_port
+        self.journal = Journal(settings.state_dir, settings.chain_id)
+        self._governance = governance or load_governance(settings.governance)
+        self._build(self._governance)
+        self.nodes: list[Node] = []
+        self._gossip = Gossip()
+        self._with_indexer = indexer
+        self._with_blocks = blocks
+        self._rpc: Rpc | None = None
+        self._indexer: IndexerHalf | None = None
+        self._blocks: asyncio.Task[None] | None = None
+        self._following: asyncio.Task[None] | None = None
+
+    def _build(self, governance: Governance) -> None:
+        settings = self.settings
         self.exchange = Exchange(
-            governance or load_governance(),
+            governance,
             chain_id=settings.chain_id,
             book=settings.book,
             prices=PriceSettings(
@@ -79,7 +107,6 @@ class PaperNetwork:
             ),
             now=self.clock.now,
         )
-        self.journal = Journal(settings.state_dir, settings.chain_id)
         self.chain = Chain(
             self.exchange,
             self.journal,
@@ -88,20 +115,15 @@ class PaperNetwork:
             jitter=settings.jitter,
             seed=settings.seed,
         )
-        self.nodes: list[Node] = []
-        self._gossip = Gossip()
-        self._with_indexer = indexer
-        self._with_blocks = blocks
-        self._rpc: Rpc | None = None
-        self._indexer: IndexerHalf | None = None
-        self._blocks: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Open the state, listen, begin making blocks. Raises OSError for a taken port,
-        StateUnusable for a state of another version.
+        StateUnusable for a state of another version. Waits some seconds where the markets of
+        another network are wanted and do not come.
         """
         try:
             tables = await self.journal.open()
+            await self._take_markets_over(is_new=tables is None)
             if tables is None:
                 await self._genesis()
             else:
@@ -111,9 +133,15 @@ class PaperNetwork:
                 self._indexer = await module.start(self)
             node = await self.add_node(self.settings.grpc_port)
             self.grpc_port = node.port
-            self._rpc = Rpc(node, self.exchange)
+            for number in range(1, self.settings.nodes):
+                await self.add_node(self.settings.grpc_port and self.settings.grpc_port + number)
+            self._rpc = Rpc(node)
             await self._rpc.start(self.settings.host, self.settings.rpc_port)
             self.rpc_port = self._rpc.port
+            if self.settings.prices == "mainnet":
+                source = MainnetPrices(self.settings.mainnet_ws, self.clock)
+                self.exchange.prices.source = source
+                self._following = asyncio.create_task(source.run(), name="paper-mainnet")
             if self._with_blocks:
                 self._blocks = asyncio.create_task(self.chain.run(), name="paper-blocks")
         except BaseException:
@@ -134,10 +162,11 @@ class PaperNetwork:
 
     async def close(self) -> None:
         """Stop everything; what was shown is stored already."""
-        if self._blocks is not None:
-            self._blocks.cancel()
-            await asyncio.gather(self._blocks, return_exceptions=True)
-            self._blocks = None
+        for task in (self._blocks, self._following):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        self._blocks = self._following = None
         if self._rpc is not None:
             await self._rpc.close()
             self._rpc = None
@@ -147,6 +176,21 @@ class PaperNetwork:
             await self._indexer.close()
             self._indexer = None
         await self.journal.close()
+
+    async def _take_markets_over(self, *, is_new: bool) -> None:
+        """The markets of the followed network, and those that this chain took over before; a chain
+        that began with the governance's own keeps them.
+        """
+        saved = await self.journal.note(_MARKETS)
+        if saved is None and not is_new:
+            return
+        rows: list[Row] = json.loads(saved) if saved else []
+        if self.settings.prices == "mainnet":
+            with suppress(Unreachable):
+                rows = merged_rows(rows, await fetch_markets(self.settings.mainnet_rest))
+                await self.journal.save_note(_MARKETS, json.dumps(rows))
+        if rows:
+            self._build(with_markets(self._governance, rows))
 
     async def _genesis(self) -> None:
         commit = self.exchange.genesis(self.clock.now())

@@ -7,6 +7,7 @@ is down, and answers unknown methods as the real node does.
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,10 +27,13 @@ from core.clock import Clock
 from core.paper.exchange import CheckResult, Exchange
 from core.paper.failures import Failed
 from core.paper.faults import NodeFaults
+from core.paper.follower import Follower
 from core.paper.queries import Queries
+from core.paper.state import Changes
 from core.paper.transactions import tx_hash
 
 _BROADCAST: Final = "/cosmos.tx.v1beta1.Service/BroadcastTx"
+_HEIGHT_HEADER: Final = "x-cosmos-block-height"
 _CACHE_SIZE: Final = 200_000
 _MAX_MESSAGE: Final = 16 * 1024 * 1024
 
@@ -51,7 +55,8 @@ class Node(grpc.GenericRpcHandler):  # type: ignore[type-arg]
     """
 
     def __init__(self, exchange: Exchange, gossip: Gossip, clock: Clock, name: str) -> None:
-        self.exchange = exchange
+        self._shared = exchange
+        self._own: Follower | None = None
         self.faults = NodeFaults()
         self.calls: Counter[str] = Counter()
         self.on_call: Callable[[str, bytes], None] | None = None
@@ -59,7 +64,9 @@ class Node(grpc.GenericRpcHandler):  # type: ignore[type-arg]
         self.port = 0
         self._gossip = gossip
         self._clock = clock
+        self._random = random.Random(name)  # noqa: S311
         self._queries = Queries(exchange, name)
+        self._own_queries: tuple[Exchange, Queries] | None = None
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._server: Any = None
 
@@ -79,10 +86,12 @@ class Node(grpc.GenericRpcHandler):  # type: ignore[type-arg]
             raise OSError(f"the gRPC port {port} was not free") from error
         await server.start()
         self._server = server
+        self._shared.follow(self._on_block)
 
     async def close(self, grace_s: float = 1.0) -> None:
         """Stop, letting calls end within the grace time."""
         if self._server is not None:
+            self._shared.unfollow(self._on_block)
             await self._server.stop(grace_s)
             self._server = None
 
@@ -104,12 +113,35 @@ class Node(grpc.GenericRpcHandler):  # type: ignore[type-arg]
         self.calls[method] += 1
         if self.on_call is not None:
             self.on_call(method, request)
-        if self.faults.rtt_ms:
-            await self._clock.sleep(self.faults.rtt_ms / 1000)
+        faults = self.faults
+        jitter_ms = self._random.randint(-faults.rtt_jitter_ms, faults.rtt_jitter_ms)
+        travel_ms = faults.rtt_ms + jitter_ms
+        if travel_ms > 0:
+            await self._clock.sleep(travel_ms / 1000)
 
     def query(self, method: str, request: bytes) -> bytes:
         """The answer to a query by its full gRPC method. Raises Failed, or DecodeError."""
-        return self._queries.answer(method, request)
+        known = self.exchange
+        if known is self._shared:
+            return self._queries.answer(method, request)
+        if self._own_queries is None or self._own_queries[0] is not known:
+            self._own_queries = (known, Queries(known, self.name))
+        return self._own_queries[1].answer(method, request)
+
+    @property
+    def exchange(self) -> Exchange:
+        """The chain as this node knows it."""
+        if not self.faults.is_alone:
+            self._own = None
+            return self._shared
+        if self._own is None:
+            self._own = Follower(self._shared)
+        return self._own.exchange
+
+    def _on_block(self, changes: Changes) -> None:
+        """A block is about to be shown to the others."""
+        if self.exchange is not self._shared and self._own is not None:
+            self._own.take(changes, self.faults.behind_blocks)
 
     async def _serve(self, method: str, request: bytes, context: Any) -> bytes:
         await self.enter(method, request)
@@ -118,12 +150,20 @@ class Node(grpc.GenericRpcHandler):  # type: ignore[type-arg]
         try:
             if method == _BROADCAST:
                 return await self._broadcast(BroadcastTxRequest.FromString(request))
-            return self._queries.answer(method, request)
+            return await self._query(method, request, context)
         except DecodeError:
             await context.abort(grpc.StatusCode.INTERNAL, "grpc: error while unmarshaling request")
         except Failed as failure:
             await context.abort(failure.status, failure.details)
         raise AssertionError("abort always raises")
+
+    async def _query(self, method: str, request: bytes, context: Any) -> bytes:
+        """The answer, with the block it belongs to in its header; so has a refusal."""
+        height = str(self.exchange.height)
+        try:
+            return self.query(method, request)
+        finally:
+            await context.send_initial_metadata(((_HEIGHT_HEADER, height),))
 
     async def _broadcast(self, request: BroadcastTxRequest) -> bytes:
         raw = bytes(request.tx_bytes)
@@ -134,6 +174,7 @@ class Node(grpc.GenericRpcHandler):  # type: ignore[type-arg]
                 grpc.StatusCode.UNKNOWN,
                 "unsupported return type unspecified; supported types: sync, async",
             )
+        await self.travel()
         result = self.submit(raw)
         if request.mode == BROADCAST_MODE_ASYNC:
             result = CheckResult(result.tx_hash, "", 0, "")
@@ -147,18 +188,25 @@ class Node(grpc.GenericRpcHandler):  # type: ignore[type-arg]
         )
         return bytes(BroadcastTxResponse(tx_response=response).SerializeToString())
 
+    async def travel(self) -> None:
+        """Wait for ever where the broadcast at hand is to be lost on its way here."""
+        if self.faults.take_lost_request():
+            await asyncio.Event().wait()
+
     def submit(self, raw: bytes) -> CheckResult:
         """What this node's CheckTx says of a transaction. Bytes seen before, refused or not, give
         sdk 19 with an empty log.
         """
-        identity = tx_hash(raw)
+        identity, known = tx_hash(raw), self.exchange
         if identity in self._seen or identity in self._gossip.accepted:
             return CheckResult(identity, "sdk", 19, "")
-        result = self.exchange.check_tx(raw)
+        result = known.check_tx(raw)
         if (result.codespace, result.code) != ("sdk", 21):
             _remember(self._seen, identity)
-        if not result.code:
+        if not result.code and not self.faults.stands_apart:
             self._gossip.add(identity)
+            if known is not self._shared:
+                self._shared.check_tx(raw)  # the others judge for themselves, and tell nobody
         return result
 
 

@@ -14,36 +14,35 @@ import grpc
 from google.protobuf import descriptor_pool, json_format, message_factory
 from v4_proto.cosmos.auth.v1beta1 import query_pb2 as auth
 from v4_proto.cosmos.auth.v1beta1.auth_pb2 import BaseAccount
-from v4_proto.cosmos.bank.v1beta1 import query_pb2 as bank
 from v4_proto.cosmos.base.node.v1beta1 import query_pb2 as node_info
 from v4_proto.cosmos.base.query.v1beta1.pagination_pb2 import PageResponse
 from v4_proto.cosmos.base.tendermint.v1beta1 import query_pb2 as tendermint
-from v4_proto.cosmos.base.v1beta1.coin_pb2 import Coin
 from v4_proto.cosmos.crypto.secp256k1.keys_pb2 import PubKey
 from v4_proto.dydxprotocol.accountplus import query_pb2 as accountplus
+from v4_proto.dydxprotocol.accountplus.models_pb2 import AccountAuthenticator
 from v4_proto.dydxprotocol.affiliates import query_pb2 as affiliates
 from v4_proto.dydxprotocol.assets import query_pb2 as assets
 from v4_proto.dydxprotocol.blocktime import query_pb2 as blocktime
 from v4_proto.dydxprotocol.clob import query_pb2 as clob
-from v4_proto.dydxprotocol.feetiers import query_pb2 as feetiers
 from v4_proto.dydxprotocol.listing import query_pb2 as listing
 from v4_proto.dydxprotocol.perpetuals import query_pb2 as perpetuals
 from v4_proto.dydxprotocol.prices import query_pb2 as prices
-from v4_proto.dydxprotocol.ratelimit import query_pb2 as ratelimit
 from v4_proto.dydxprotocol.revshare import query_pb2 as revshare
 from v4_proto.dydxprotocol.rewards import query_pb2 as rewards
-from v4_proto.dydxprotocol.stats import query_pb2 as stats
-from v4_proto.dydxprotocol.subaccounts import query_pb2 as subaccounts
 from v4_proto.dydxprotocol.vault import query_pb2 as vault
 
+from core.dydx.protocol import OrderFlags
 from core.paper import blocks, tx_service
 from core.paper.exchange import Exchange
 from core.paper.failures import Failed
 from core.paper.gotext import go_id
 from core.paper.governance import Market
 from core.paper.happenings import SubaccountKey
+from core.paper.money_queries import MoneyQueries
+from core.paper.orders import order_key, wire_order
 from core.paper.paging import page
-from core.paper.shapes import clob_pair, market_param, market_price, perpetual, subaccount
+from core.paper.shapes import clob_pair, market_param, market_price, perpetual
+from core.paper.state import Authenticator
 from core.paper.stateless import bech32_complaint
 from core.paper.transactions import decode_address
 
@@ -66,7 +65,7 @@ class Queries:
             **self._framework(),
             **self._clob(),
             **self._accounts(),
-            **self._money(),
+            **MoneyQueries(exchange).handlers(),
         }
 
     def answer(self, method: str, request: bytes) -> bytes:
@@ -145,7 +144,7 @@ class Queries:
             ),
             "/dydxprotocol.clob.Query/ClobPairAll": self._clob_pairs,
             "/dydxprotocol.clob.Query/StatefulOrder": self._stateful_order,
-            "/dydxprotocol.clob.Query/Leverage": lambda _: clob.QueryLeverageResponse(),
+            "/dydxprotocol.clob.Query/Leverage": self._leverage,
             "/dydxprotocol.perpetuals.Query/Perpetual": self._perpetual,
             "/dydxprotocol.perpetuals.Query/AllPerpetuals": self._perpetuals,
             "/dydxprotocol.prices.Query/MarketPrice": lambda request: (
@@ -193,15 +192,16 @@ class Queries:
         market = self._exchange.governance.markets.get(request.id)
         if market is None:
             raise Failed(grpc.StatusCode.NOT_FOUND, f"Perpetual id {request.id} not found.")
+        return perpetuals.QueryPerpetualResponse(perpetual=self._shown(market))
+
+    def _shown(self, market: Market) -> Any:
         interest = self._exchange.open_interest(market)
-        return perpetuals.QueryPerpetualResponse(perpetual=perpetual(market, interest))
+        return perpetual(market, interest, self._exchange.funding_index(market))
 
     def _perpetuals(self, request: perpetuals.QueryAllPerpetualsRequest) -> Any:
         chosen, answer = self._all(request)
         return perpetuals.QueryAllPerpetualsResponse(
-            perpetual=[
-                perpetual(market, self._exchange.open_interest(market)) for market in chosen
-            ],
+            perpetual=[self._shown(market) for market in chosen],
             pagination=answer,
         )
 
@@ -224,7 +224,29 @@ class Queries:
                 "MustBeStatefulOrder: called with non-stateful order ID "
                 f"({go_id(request.order_id)})",
             )
-        raise Failed(grpc.StatusCode.NOT_FOUND, "not found")
+        if request.order_id.order_flags == OrderFlags.TWAP:
+            raise Failed(
+                grpc.StatusCode.INTERNAL,
+                f"FetchStateStoresForOrder: orderId ({go_id(request.order_id)}) not supported",
+            )
+        found = self._exchange.stateful_order(order_key(request.order_id))
+        if found is None:
+            raise Failed(grpc.StatusCode.NOT_FOUND, "not found")
+        placement, filled = found
+        answer = clob.QueryStatefulOrderResponse(fill_amount=filled, triggered=placement.triggered)
+        answer.order_placement.order.CopyFrom(wire_order(placement.order))
+        answer.order_placement.placement_index.block_height = placement.height
+        answer.order_placement.placement_index.transaction_index = placement.index
+        return answer
+
+    def _leverage(self, request: clob.QueryLeverageRequest) -> Any:
+        held = self._exchange.subaccount(SubaccountKey(request.owner, request.number))
+        return clob.QueryLeverageResponse(
+            clob_pair_leverage=[
+                clob.ClobPairLeverageInfo(clob_pair_id=pair, custom_imf_ppm=ppm)
+                for pair, ppm in held.leverage
+            ]
+        )
 
     # -- accounts ---------------------------------------------------------------------------
 
@@ -270,9 +292,19 @@ class Queries:
     def _authenticators(self, request: accountplus.GetAuthenticatorsRequest) -> Any:
         if decode_address(request.account) is None:
             raise Failed(grpc.StatusCode.INTERNAL, bech32_complaint(request.account))
-        return accountplus.GetAuthenticatorsResponse()
+        held = self._exchange.authenticators(request.account)
+        return accountplus.GetAuthenticatorsResponse(
+            account_authenticators=[_authenticator(number, row) for number, row in held]
+        )
 
     def _authenticator(self, request: accountplus.GetAuthenticatorRequest) -> Any:
+        if decode_address(request.account) is None:
+            raise Failed(grpc.StatusCode.INTERNAL, bech32_complaint(request.account))
+        for number, row in self._exchange.authenticators(request.account):
+            if number == request.authenticator_id:
+                return accountplus.GetAuthenticatorResponse(
+                    account_authenticator=_authenticator(number, row)
+                )
         raise Failed(
             grpc.StatusCode.INTERNAL,
             f"authenticator {request.authenticator_id} not found for account {request.account}: "
@@ -280,6 +312,8 @@ class Queries:
         )
 
     def _account_state(self, request: accountplus.AccountStateRequest) -> Any:
+        if decode_address(request.address) is None:
+            raise Failed(grpc.StatusCode.INVALID_ARGUMENT, "not valid bech32 address")
         answer = accountplus.AccountStateResponse()
         details = answer.account_state.timestamp_nonce_details
         account = self._exchange.account(request.address)
@@ -291,84 +325,9 @@ class Queries:
             details.SetInParent()
         return answer
 
-    # -- money ------------------------------------------------------------------------------
 
-    def _money(self) -> dict[str, Handler]:
-        return {
-            "/cosmos.bank.v1beta1.Query/Balance": self._balance,
-            "/cosmos.bank.v1beta1.Query/AllBalances": self._balances,
-            "/cosmos.bank.v1beta1.Query/SpendableBalances": self._spendable,
-            "/dydxprotocol.subaccounts.Query/Subaccount": self._subaccount,
-            "/dydxprotocol.subaccounts.Query/SubaccountAll": self._subaccounts,
-            "/dydxprotocol.subaccounts.Query/GetWithdrawalAndTransfersBlockedInfo": lambda _: (
-                subaccounts.QueryGetWithdrawalAndTransfersBlockedInfoResponse()
-            ),
-            "/dydxprotocol.feetiers.Query/UserFeeTier": self._fee_tier,
-            "/dydxprotocol.stats.Query/UserStats": lambda _: _with_stats(
-                stats.QueryUserStatsResponse()
-            ),
-            "/dydxprotocol.ratelimit.Query/CapacityByDenom": self._capacity,
-        }
-
-    def _balance(self, request: bank.QueryBalanceRequest) -> Any:
-        amount = self._exchange.balance(request.address, request.denom)
-        return bank.QueryBalanceResponse(balance=Coin(denom=request.denom, amount=str(amount)))
-
-    def _coins(self, address: str, request: Any) -> tuple[list[Coin], PageResponse]:
-        held = list(self._exchange.balances(address).items())
-        chosen, answer = page([denom.encode() for denom, _ in held], request.pagination)
-        coins = [Coin(denom=held[index][0], amount=str(held[index][1])) for index in chosen]
-        return coins, answer
-
-    def _balances(self, request: bank.QueryAllBalancesRequest) -> Any:
-        coins, answer = self._coins(request.address, request)
-        return bank.QueryAllBalancesResponse(balances=coins, pagination=answer)
-
-    def _spendable(self, request: bank.QuerySpendableBalancesRequest) -> Any:
-        coins, answer = self._coins(request.address, request)
-        return bank.QuerySpendableBalancesResponse(balances=coins, pagination=answer)
-
-    def _subaccount(self, request: subaccounts.QueryGetSubaccountRequest) -> Any:
-        key = SubaccountKey(request.owner, request.number)
-        held = self._exchange.subaccount(key)
-        return subaccounts.QuerySubaccountResponse(subaccount=subaccount(key, held))
-
-    def _subaccounts(self, request: subaccounts.QueryAllSubaccountRequest) -> Any:
-        rows = sorted(
-            self._exchange.subaccounts().items(), key=lambda row: (row[0].owner, row[0].number)
-        )
-        keys = [f"{key.owner}/{key.number}".encode() for key, _ in rows]
-        chosen, answer = page(keys, request.pagination)
-        return subaccounts.QuerySubaccountAllResponse(
-            subaccount=[subaccount(*rows[index]) for index in chosen], pagination=answer
-        )
-
-    def _fee_tier(self, request: feetiers.QueryUserFeeTierRequest) -> Any:
-        if decode_address(request.user) is None:
-            raise Failed(grpc.StatusCode.INVALID_ARGUMENT, "invalid bech32 address")
-        answers = self._exchange.governance.answers
-        tier = answers["/dydxprotocol.feetiers.Query/PerpetualFeeParams"]["params"]["tiers"][0]
-        return json_format.ParseDict(
-            {"index": 0, "tier": tier}, feetiers.QueryUserFeeTierResponse()
-        )
-
-    def _capacity(self, request: ratelimit.QueryCapacityByDenomRequest) -> Any:
-        answers = self._exchange.governance.answers
-        rows = answers["/dydxprotocol.ratelimit.Query/ListLimitParams"]["limit_params_list"]
-        capacities = [
-            {"limiter": limiter, "capacity": limiter["baseline_minimum"]}
-            for row in rows
-            if row["denom"] == request.denom
-            for limiter in row["limiters"]
-        ]
-        return json_format.ParseDict(
-            {"limiter_capacity_list": capacities}, ratelimit.QueryCapacityByDenomResponse()
-        )
-
-
-def _with_stats(answer: stats.QueryUserStatsResponse) -> Any:
-    answer.stats.SetInParent()
-    return answer
+def _authenticator(number: int, held: Authenticator) -> AccountAuthenticator:
+    return AccountAuthenticator(id=number, type=held.kind, config=held.config)
 
 
 def _method(method: str) -> Any:

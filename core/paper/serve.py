@@ -47,4 +47,12 @@ def addresses(network: PaperNetwork) -> list[str]:
         f"paper websocket  ws://{host}:{network.ws_port}/v4/ws",
         f"paper RPC        http://{host}:{network.rpc_port}",
         f"paper state      {network.settings.state_dir or 'in memory'}",
+        f"paper prices     {_prices(network)}",
     ]
+
+
+def _prices(network: PaperNetwork) -> str:
+    prices, count = network.exchange.prices, len(network.exchange.governance.markets)
+    if prices.settings.mode != "mainnet":
+        return f"{prices.mode}, {count} markets"
+    return f"mainnet from {network.settings.mainnet_rest} ({count} markets), walk while it is away"

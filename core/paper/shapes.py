@@ -39,7 +39,7 @@ def clob_pair(market: Market) -> ClobPair:
     )
 
 
-def perpetual(market: Market, open_interest: int) -> Perpetual:
+def perpetual(market: Market, open_interest: int, funding_index: int) -> Perpetual:
     """A market's contract; open interest in quantums."""
     isolated = market.market_type == "ISOLATED"
     return Perpetual(
@@ -54,7 +54,7 @@ def perpetual(market: Market, open_interest: int) -> Perpetual:
                 PERPETUAL_MARKET_TYPE_ISOLATED if isolated else PERPETUAL_MARKET_TYPE_CROSS
             ),
         ),
-        funding_index=serialized_integer(0),
+        funding_index=serialized_integer(funding_index),
         open_interest=serialized_integer(open_interest),
     )
 
@@ -88,7 +88,7 @@ def subaccount(key: SubaccountKey, held: Subaccount) -> subaccount_pb2.Subaccoun
             PerpetualPosition(
                 perpetual_id=perpetual_id,
                 quantums=serialized_integer(quantums),
-                funding_index=serialized_integer(0),
+                funding_index=serialized_integer(held.index(perpetual_id)),
                 quote_balance=serialized_integer(0),
             )
         )

@@ -8,14 +8,12 @@ state-dependent checks and cancels.
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from v4_proto.dydxprotocol.clob.order_pb2 import Order, OrderId
+from v4_proto.dydxprotocol.clob.order_pb2 import Order
 
-from core.dydx.protocol import SHORT_BLOCK_WINDOW, TimeInForce
 from core.paper.book import Book, Resting
 from core.paper.gotext import block_order, go_order
 from core.paper.governance import Market
@@ -25,15 +23,16 @@ from core.paper.happenings import (
     OrderOpened,
     OrderRemoved,
     PaperOrder,
-    SubaccountKey,
 )
-from core.paper.matching import Matcher, Status, never_rests
+from core.paper.matching import Matcher, Status
+from core.paper.orders import is_stateful, never_rests, order_hash, paper_order
 from core.paper.refusals import Refused, clob
 
-_REASONS: Final[dict[Status, str]] = {
+REASONS: Final[dict[Status, str]] = {
     "UNDERCOLLATERALIZED": "UNDERCOLLATERALIZED",
     "RESIZED": "REDUCE_ONLY_RESIZE",
     "ISOLATED": "VIOLATES_ISOLATED_SUBACCOUNT_CONSTRAINTS",
+    "CROSSES": "POST_ONLY_WOULD_CROSS_MAKER_ORDER",
 }
 
 
@@ -46,6 +45,7 @@ class ShortTerm:
     matcher: Matcher
     tell: Callable[[Happening], None]
     now: Callable[[], dt.datetime]
+    block_window: int
     cancels: dict[OrderKey, int] = field(default_factory=dict)
     withheld: dict[OrderKey, PaperOrder] = field(default_factory=dict)
     _arrivals: int = 0
@@ -54,24 +54,30 @@ class ShortTerm:
     _said_gone: set[OrderKey] = field(default_factory=set)
 
     def window(self, good_til_block: int, next_height: int) -> None:
-        """Refuse a good-til-block outside of next … next + 40."""
+        """Refuse a good-til-block outside of next … next + window."""
         if good_til_block < next_height:
             raise clob(
                 10,
                 f"GoodTilBlock {good_til_block} is less than the current blockHeight {next_height}",
             )
-        if good_til_block > next_height + SHORT_BLOCK_WINDOW:
+        if good_til_block > next_height + self.block_window:
             raise clob(
                 11,
                 f"The GoodTilBlock {good_til_block} exceeds the current blockHeight {next_height} "
-                f"plus ShortBlockWindow {SHORT_BLOCK_WINDOW}",
+                f"plus ShortBlockWindow {self.block_window}",
             )
 
-    def place(self, wire: Order, market: Market, withhold: bool) -> None:
+    def place(
+        self,
+        wire: Order,
+        market: Market,
+        withhold: bool,
+        authenticators: tuple[int, ...] = (),
+    ) -> None:
         """Take an order: refuse it, or match what matches and rest or drop the rest. `withhold`
-        accepts it without matching.
+        accepts it without matching; `authenticators` are those that it was signed with.
         """
-        order = paper_order(wire)
+        order = paper_order(wire, authenticators)
         self._check_new(wire, order, market)
         if withhold:
             self._drop_replaced(order, market.id)
@@ -113,6 +119,11 @@ class ShortTerm:
         if resting is not None and (resting.good_til_block or 0) <= good_til_block:
             self._take_out(key)
 
+    def rest(self, order: PaperOrder, remaining: int) -> None:
+        """Put what is left of an order into its book, behind all that came before."""
+        self._arrivals += 1
+        self.books[order.key.clob_pair_id].rest(Resting(order, remaining, self._arrivals))
+
     def removed_maker(self, order: PaperOrder, reason: str) -> None:
         """A maker fell out while another order matched."""
         self._removed(order.key, order, reason, self.matcher.filled(order.key))
@@ -125,7 +136,12 @@ class ShortTerm:
 
     def expire(self, height: int) -> None:
         """Drop what is dead once the block of this height is committed."""
-        orders = [entry.order for book in self.books.values() for entry in book.resting()]
+        orders = [
+            entry.order
+            for book in self.books.values()
+            for entry in book.resting()
+            if not is_stateful(entry.order.key)
+        ]
         orders += self.withheld.values()
         for order in orders:
             if (order.good_til_block or 0) <= height:
@@ -187,23 +203,21 @@ class ShortTerm:
 
     def _match(self, order: PaperOrder, market: Market) -> None:
         book = self.books[market.id]
-        if order.time_in_force == TimeInForce.POST_ONLY and self.matcher.would_cross(order, book):
-            self._removed(order.key, order, "POST_ONLY_WOULD_CROSS_MAKER_ORDER", 0)
-            raise clob(2003)
         remaining, status = self.matcher.take(order, market, book)
         if not remaining:
             return
         if status != "DONE":
-            self._removed(order.key, order, _REASONS[status], 0)
+            self._removed(order.key, order, REASONS[status], 0)
             if status == "RESIZED":
                 self._resized.append(order.key)
             if status == "ISOLATED":
                 raise clob(2005)
+            if status == "CROSSES":
+                raise clob(2003)
         elif never_rests(order):
             self._removed(order.key, order, "IMMEDIATE_OR_CANCEL_WOULD_REST_ON_BOOK", 0)
         else:
-            self._arrivals += 1
-            book.rest(Resting(order, remaining, self._arrivals))
+            self.rest(order, remaining)
 
     def _standing(self, key: OrderKey) -> PaperOrder | None:
         """The order of this id that rests or is withheld."""
@@ -220,32 +234,3 @@ class ShortTerm:
         self, key: OrderKey, order: PaperOrder | None, reason: str, optimistic: int
     ) -> None:
         self.tell(OrderRemoved(key, order, reason, "BEST_EFFORT_CANCELED", optimistic, self.now()))
-
-
-def order_key(wire: OrderId) -> OrderKey:
-    """The key of an order id."""
-    subaccount = SubaccountKey(wire.subaccount_id.owner, wire.subaccount_id.number)
-    return OrderKey(subaccount, wire.client_id, wire.order_flags, wire.clob_pair_id)
-
-
-def order_hash(wire: Order) -> bytes:
-    """What decides between two orders with the same id and good-til-block."""
-    return hashlib.sha256(wire.SerializeToString()).digest()
-
-
-def paper_order(wire: Order) -> PaperOrder:
-    """An order as the indexer half is told of it."""
-    stateful = bool(wire.order_id.order_flags)
-    return PaperOrder(
-        key=order_key(wire.order_id),
-        side="BUY" if wire.side == Order.SIDE_BUY else "SELL",
-        quantums=wire.quantums,
-        subticks=wire.subticks,
-        time_in_force=wire.time_in_force,
-        reduce_only=wire.reduce_only,
-        good_til_block=None if stateful else wire.good_til_block,
-        good_til_block_time=wire.good_til_block_time if stateful else None,
-        client_metadata=wire.client_metadata,
-        condition_type=wire.condition_type,
-        trigger_subticks=wire.conditional_order_trigger_subticks,
-    )

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from core.paper.happenings import OrderKey, SubaccountKey
+from core.paper.happenings import OrderKey, PaperOrder, SubaccountKey
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -30,10 +30,15 @@ class Account:
 
 @dataclass(frozen=True)
 class Subaccount:
-    """USDC in quote quantums and signed positions by perpetual id, without zeros."""
+    """USDC in quote quantums and signed positions by perpetual id, without zeros. `indices` are the
+    funding indices up to which the positions are settled, those other than 0; `leverage` the
+    initial margins in ppm that the trader chose, by perpetual id.
+    """
 
     usdc: int = 0
     positions: tuple[tuple[int, int], ...] = ()
+    indices: tuple[tuple[int, int], ...] = ()
+    leverage: tuple[tuple[int, int], ...] = ()
 
     def position(self, perpetual_id: int) -> int:
         """Signed quantums held of a perpetual."""
@@ -42,12 +47,24 @@ class Subaccount:
                 return quantums
         return 0
 
-    def changed(self, perpetual_id: int, quantums: int, quote_quantums: int) -> Subaccount:
-        """This subaccount after a position and its USDC moved by these amounts."""
+    def index(self, perpetual_id: int) -> int:
+        """The funding index up to which a position is settled."""
+        return dict(self.indices).get(perpetual_id, 0)
+
+    def changed(
+        self, perpetual_id: int, quantums: int, quote_quantums: int, index: int = 0
+    ) -> Subaccount:
+        """This subaccount after a position and its USDC moved by these amounts; `index` is the
+        funding index that a new position begins with.
+        """
         positions = dict(self.positions)
+        indices = dict(self.indices)
+        if perpetual_id not in positions:
+            indices[perpetual_id] = index
         positions[perpetual_id] = positions.get(perpetual_id, 0) + quantums
         kept = tuple(sorted((key, value) for key, value in positions.items() if value))
-        return Subaccount(self.usdc + quote_quantums, kept)
+        settled = tuple((key, indices[key]) for key, _ in kept if indices.get(key))
+        return replace(self, usdc=self.usdc + quote_quantums, positions=kept, indices=settled)
 
     def paid(self, quote_quantums: int) -> Subaccount:
         """This subaccount after its USDC moved."""
@@ -60,6 +77,86 @@ class OrderFill:
 
     quantums: int
     forget_at: int
+
+
+@dataclass(frozen=True)
+class Authenticator:
+    """What stands beside an account's own key: type and configuration, as it was added."""
+
+    kind: str
+    config: bytes
+
+
+@dataclass(frozen=True)
+class StatefulOrder:
+    """A long-term or conditional order, or a part of a TWAP order, in the chain's state. Height and
+    index say when it was placed, for a triggered one when it was triggered: its time priority.
+    """
+
+    order: PaperOrder
+    height: int
+    index: int
+    triggered: bool = False
+
+    @property
+    def placed(self) -> bool:
+        """Whether it belongs on the book: all but a conditional order that waits."""
+        return not self.order.condition_type or self.triggered
+
+
+@dataclass(frozen=True)
+class TwapOrder:
+    """A TWAP order in the chain's state: parts still to be placed, and quantums not filled yet."""
+
+    order: PaperOrder
+    height: int
+    legs: int
+    quantums: int
+
+
+@dataclass(frozen=True)
+class Volume:
+    """What an owner (or everybody, the owner "") traded, in quote quantums, as taker and maker."""
+
+    taker: int = 0
+    maker: int = 0
+
+
+@dataclass(frozen=True)
+class HourVolumes:
+    """What was traded in one hour, by owner, and the unix second at which the hour ended."""
+
+    ends_s: int
+    owners: tuple[tuple[str, int, int], ...]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """A clock of the chain: the unix second of its next tick, how often it ticked, and the height
+    of the block that last did.
+    """
+
+    next_tick_s: int
+    duration_s: int
+    number: int = 0
+    start_height: int = 0
+    running: bool = False
+
+
+@dataclass(frozen=True)
+class Premiums:
+    """Premiums in ppm by perpetual, zeros left out, and how often all were measured."""
+
+    count: int = 0
+    values: tuple[tuple[int, tuple[int, ...]], ...] = ()
+
+
+@dataclass(frozen=True)
+class Outage:
+    """The first block after the chain stood still."""
+
+    height: int
+    time_us: int
 
 
 @dataclass(frozen=True)
@@ -147,7 +244,15 @@ def _apply(target: dict[K, V], changes: dict[K, V | None]) -> None:
 
 
 class State:
-    """All tables of the exchange. Balances are by (address, denom); prices by market id."""
+    """All tables of the exchange. Balances are by (address, denom); prices by market id; the parts
+    of TWAP orders by (due at unix second, key of the part), the value is that second again;
+    authenticators by (owner, id), and under `next_ids` the next number of what is numbered;
+    `times` are the unix microseconds of the last blocks by height.
+
+    Funding (the index) and interest (quantums held long) are by perpetual id, outages by their
+    least length in seconds. `negative` holds the height at which a subaccount below zero was seen,
+    by collateral pool; `settled` the funding that was paid in the block being made.
+    """
 
     def __init__(self) -> None:
         self.header: Table[str, Header] = Table()
@@ -157,6 +262,22 @@ class State:
         self.fills: Table[OrderKey, OrderFill] = Table()
         self.prices: Table[int, int] = Table()
         self.transactions: Table[str, Included] = Table()
+        self.authenticators: Table[tuple[str, int], Authenticator] = Table()
+        self.next_ids: Table[str, int] = Table()
+        self.times: Table[int, int] = Table()
+        self.funding: Table[int, int] = Table()
+        self.settled: Table[SubaccountKey, tuple[tuple[int, int], ...]] = Table()
+        self.interest: Table[int, int] = Table()
+        self.premiums: Table[str, Premiums] = Table()
+        self.epochs: Table[str, Epoch] = Table()
+        self.volumes: Table[str, Volume] = Table()
+        self.hours: Table[int, HourVolumes] = Table()
+        self.outages: Table[int, Outage] = Table()
+        self.negative: Table[str, int] = Table()
+        self.stateful: Table[OrderKey, StatefulOrder] = Table()
+        self.twaps: Table[OrderKey, TwapOrder] = Table()
+        self.twap_parts: Table[tuple[int, OrderKey], int] = Table()
+        self.stateful_counts: Table[SubaccountKey, int] = Table()
 
     def tables(self) -> Iterator[tuple[str, Table[object, object]]]:
         """Every table with its name, in a fixed order."""

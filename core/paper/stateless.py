@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from google.protobuf.message import Message
+from v4_proto.dydxprotocol.accountplus.tx_pb2 import MsgAddAuthenticator
 from v4_proto.dydxprotocol.clob.order_pb2 import Order
 from v4_proto.dydxprotocol.clob.tx_pb2 import MsgBatchCancel, MsgCancelOrder, MsgPlaceOrder
 from v4_proto.dydxprotocol.sending.transfer_pb2 import (
@@ -19,12 +20,17 @@ from v4_proto.dydxprotocol.subaccounts.subaccount_pb2 import SubaccountId
 
 from core.dydx.protocol import OrderFlags, TimeInForce
 from core.paper.gotext import compact_id, go_id
-from core.paper.refusals import Refused, clob, sending
+from core.paper.orders import TWAP_PART
+from core.paper.refusals import Refused, accountplus, clob, sending
 from core.paper.transactions import decode_address
 
 MAX_SUBACCOUNT: Final = 128_000
+DATA_LIMIT: Final = 1_024
 MAX_BATCH: Final = 100
-_STATEFUL: Final = frozenset({OrderFlags.CONDITIONAL, OrderFlags.LONG_TERM, OrderFlags.TWAP})
+# The chain takes the flags of its own TWAP parts from traders too.
+_STATEFUL: Final = frozenset(
+    {OrderFlags.CONDITIONAL, OrderFlags.LONG_TERM, OrderFlags.TWAP, TWAP_PART}
+)
 
 
 def check_message(message: Message) -> None:
@@ -37,7 +43,7 @@ def check_message(message: Message) -> None:
 def _place(message: MsgPlaceOrder) -> None:
     order = message.order
     _enums(order)
-    _subaccount(order.order_id.subaccount_id)
+    check_subaccount(order.order_id.subaccount_id)
     if order.side == Order.SIDE_UNSPECIFIED:
         raise clob(3, "UNSPECIFIED is not a valid order side")
     if not order.quantums:
@@ -138,7 +144,7 @@ def bech32_complaint(address: str) -> str:
 
 def _cancel(message: MsgCancelOrder) -> None:
     order_id = message.order_id
-    _subaccount(order_id.subaccount_id)
+    check_subaccount(order_id.subaccount_id)
     if order_id.order_flags == OrderFlags.SHORT_TERM:
         if not message.good_til_block:
             raise clob(5, f"cancellation goodTilBlock cannot be 0, orderId {go_id(order_id)}")
@@ -150,7 +156,7 @@ def _cancel(message: MsgCancelOrder) -> None:
 
 
 def _batch_cancel(message: MsgBatchCancel) -> None:
-    _subaccount(message.subaccount_id)
+    check_subaccount(message.subaccount_id)
     batches = message.short_term_cancels
     if not batches:
         raise clob(45, "Batch cancel cannot have zero orders specified.")
@@ -180,8 +186,8 @@ def _batch_cancel(message: MsgBatchCancel) -> None:
 
 def _transfer(message: MsgCreateTransfer) -> None:
     transfer = message.transfer
-    _subaccount(transfer.sender)
-    _subaccount(transfer.recipient)
+    check_subaccount(transfer.sender)
+    check_subaccount(transfer.recipient)
     if transfer.sender == transfer.recipient:
         number = f"number:{transfer.sender.number} " if transfer.sender.number else ""
         raise sending(
@@ -191,12 +197,16 @@ def _transfer(message: MsgCreateTransfer) -> None:
 
 
 def _deposit(message: MsgDepositToSubaccount) -> None:
-    _subaccount(message.recipient)
+    if decode_address(message.sender) is None:
+        raise sending(6)
+    check_subaccount(message.recipient)
     _usdc(message.asset_id, message.quantums)
 
 
 def _withdraw(message: MsgWithdrawFromSubaccount) -> None:
-    _subaccount(message.sender)
+    check_subaccount(message.sender)
+    if decode_address(message.recipient) is None:
+        raise sending(6)
     _usdc(message.asset_id, message.quantums)
 
 
@@ -207,17 +217,31 @@ def _usdc(asset_id: int, quantums: int) -> None:
         raise sending(2)
 
 
-def _subaccount(subaccount: SubaccountId) -> None:
+def check_subaccount(subaccount: SubaccountId) -> None:
+    """Raise Refused for an owner that is no address, or a number out of range."""
     if decode_address(subaccount.owner) is None:
-        raise Refused("subaccounts", 201, "subaccount owner is an invalid address")
+        raise Refused(
+            "subaccounts",
+            201,
+            f"invalid SubaccountId Owner address ({subaccount.owner}). Error: "
+            f"({bech32_complaint(subaccount.owner)}): subaccount id owner is an invalid address",
+        )
     if subaccount.number > MAX_SUBACCOUNT:
         raise Refused("subaccounts", 200, "subaccount id number cannot exceed 128000")
+
+
+def _add_authenticator(message: MsgAddAuthenticator) -> None:
+    if decode_address(message.sender) is None:
+        raise accountplus(2)
+    if len(message.data) > DATA_LIMIT:
+        raise accountplus(3)
 
 
 _CHECKS: Final[dict[type[Any], Callable[[Any], None]]] = {
     MsgPlaceOrder: _place,
     MsgCancelOrder: _cancel,
     MsgBatchCancel: _batch_cancel,
+    MsgAddAuthenticator: _add_authenticator,
     MsgCreateTransfer: _transfer,
     MsgDepositToSubaccount: _deposit,
     MsgWithdrawFromSubaccount: _withdraw,

@@ -52,7 +52,17 @@ _KNOWN: Final[tuple[type[Any], ...]] = (
     MsgRemoveAuthenticator,
 )
 _BY_URL: Final = {f"/{kind.DESCRIPTOR.full_name}": kind for kind in _KNOWN}
-_CLOB: Final = (MsgPlaceOrder, MsgCancelOrder, MsgBatchCancel)
+_EXTENSION: Final = f"/{TxExtension.DESCRIPTOR.full_name}"
+# What only a block's proposer writes.
+_INJECTED: Final = frozenset(
+    {
+        "/dydxprotocol.bridge.MsgAcknowledgeBridges",
+        "/dydxprotocol.clob.MsgProposedOperations",
+        "/dydxprotocol.perpetuals.MsgAddPremiumVotes",
+        "/dydxprotocol.prices.MsgUpdateMarketPrices",
+    }
+)
+_CLOB: Final = (MsgPlaceOrder, MsgCancelOrder, MsgBatchCancel, MsgUpdateLeverage)
 
 
 @dataclass(frozen=True)
@@ -112,15 +122,24 @@ def decode(raw: bytes) -> Signed:
         auth = AuthInfo.FromString(outer.auth_info_bytes)
     except DecodeError as error:
         raise sdk(2, "unexpected EOF") from error
+    _check_options(body)
     messages = []
     for packed in body.messages:
         kind = _BY_URL.get(packed.type_url)
+        if kind is None and packed.type_url in _INJECTED:
+            raise sdk(18, "app-injected msg must only be included in DeliverTx")
         if kind is None:
             raise sdk(2, f"unable to resolve type URL {packed.type_url}")
         try:
             messages.append(kind.FromString(packed.value))
         except DecodeError as error:
             raise sdk(2, "unexpected EOF") from error
+    try:
+        authenticators = _authenticators(body)
+        for info in auth.signer_infos:
+            info.public_key.Unpack(PubKey())
+    except DecodeError as error:
+        raise sdk(2, "invalid length") from error
     return Signed(
         raw=raw,
         body=body,
@@ -129,7 +148,7 @@ def decode(raw: bytes) -> Signed:
         auth_bytes=outer.auth_info_bytes,
         signatures=tuple(outer.signatures),
         messages=tuple(messages),
-        authenticators=_authenticators(body),
+        authenticators=authenticators,
     )
 
 
@@ -201,12 +220,23 @@ def signature_holds(signed: Signed, public_key: bytes, account_number: int, chai
         return False
 
 
+def _check_options(body: TxBody) -> None:
+    """The chain reads the type of every option, and knows none that is critical."""
+    for option in (*body.extension_options, *body.non_critical_extension_options):
+        if option.type_url != _EXTENSION and option.type_url not in _BY_URL:
+            raise sdk(2, f"unable to resolve type URL {option.type_url}")
+    if body.extension_options:
+        raise sdk(31)
+
+
 def _authenticators(body: TxBody) -> tuple[int, ...]:
-    for option in body.non_critical_extension_options:
-        extension = TxExtension()
-        if option.Unpack(extension):
-            return tuple(extension.selected_authenticators)
-    return ()
+    """What the first extension selects; the others only have to be readable."""
+    found = [
+        tuple(TxExtension.FromString(option.value).selected_authenticators)
+        for option in body.non_critical_extension_options
+        if option.type_url == _EXTENSION
+    ]
+    return found[0] if found else ()
 
 
 def _check_frame(raw: bytes) -> None:

@@ -265,7 +265,7 @@ class Bookkeeper:
             level_from_json(plan.get("stop_loss")), long=long, above=False, entry=entry, tick=tick
         )
         if take_profit is not None or stop_loss is not None:
-            await positions.set_plan(position.id, take_profit, stop_loss, "bot")
+            await positions.set_plan(position.id, take_profit, stop_loss)
 
 
 def _close_reason(fill: IndexerFill, order: Order | None, intent: Intent | None) -> str:

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import Final
+from uuid import UUID
 
 import structlog
 
 from core import failpoints
+from core.dydx.authenticators import OWNERS_KEY, Fit, Unfit, judge
 from core.dydx.faucet import FaucetError, fund
 from core.dydx.indexer import IndexerError
 from core.dydx.indexer_types import Subaccount
+from core.dydx.key_text import KeyFault, read_trading_key
 from core.dydx.keys import PhraseFault, SigningKey, normalise_phrase
 from core.dydx.network import NetworkName
 from core.dydx.node import NodeUnreachable
 from core.dydx.protocol import CLIENT_ID_LIMIT
-from core.ledger import accounts, positions, strategies
+from core.ledger import accounts, key_work, positions
 from core.ledger.models import Account
+from core.trading.decision import Refusal
+from core.trading.key_states import OPEN, WORKING
 from core.trading.office import Office
 from core.trading.venue import Venue
 from core.trading.views import AccountView, CredentialPreview, DeskError, TraderView
@@ -27,24 +33,37 @@ log = structlog.get_logger(__name__)
 
 PREVIEW_TTL = dt.timedelta(minutes=10)
 CREDIT_WAIT_S = 15.0
+MNEMONIC: Final = "mnemonic"
+TRADING_KEY: Final = "trading_key"
 
 
 @dataclass(frozen=True)
-class _Preview:
-    """A key that waits for its owner's yes, in memory only."""
+class Preview:
+    """A key that waits for its owner's yes, in memory only. `owner` is the account's address and
+    `fit` what a trading key may do; `new_key` was made for an offer.
+    """
 
     trader_id: int
     key: SigningKey
     network: NetworkName
+    owner: str
+    number: int
     expires_at: dt.datetime
+    fit: Fit | None = None
+    new_key: SigningKey | None = None
+    pairs: tuple[int, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        return MNEMONIC if self.fit is None else TRADING_KEY
 
 
 class AccountDesk:
-    """Connects and disconnects accounts."""
+    """Connects accounts and shows them."""
 
     def __init__(self, office: Office) -> None:
         self._office = office
-        self._previews: dict[str, _Preview] = {}
+        self._previews: dict[str, Preview] = {}
 
     def networks(self) -> tuple[NetworkName, ...]:
         return tuple(self._office.venues)
@@ -58,7 +77,7 @@ class AccountDesk:
             await fund(venue.network, key.address, 0, Decimal(funds))
             await self._wait_for_credit(venue, key.address)
             failpoints.hit("account_opening")
-            account = await self._store_account(trader, venue, key)
+            account = await self._store_account(trader, venue, self._preview(trader, "paper", key))
         except FaucetError as error:
             raise DeskError(
                 "faucet_refused", f"The paper faucet gave no money: {error}. Nothing was made."
@@ -70,44 +89,37 @@ class AccountDesk:
     ) -> CredentialPreview:
         """Derives the account of a phrase and looks it up; stores nothing."""
         venue = self._venue(network)
-        try:
-            key = await asyncio.to_thread(SigningKey.from_phrase, normalise_phrase(phrase))
-        except PhraseFault as fault:
-            raise DeskError(fault.code, fault.text) from None
-        await self._check_free(network, key.address)
-        try:
-            subaccount = await venue.indexer.subaccount(key.address, 0)
-            on_chain = await venue.node.account(key.address)
-        except (IndexerError, NodeUnreachable):
-            raise DeskError(
-                "network_unreachable",
-                f"dYdX {network} cannot be reached at the moment. Nothing was stored; try again.",
-            ) from None
-        now = self._office.clock.now()
-        self._previews = {t: p for t, p in self._previews.items() if p.expires_at > now}
-        token = self._office.random.token_urlsafe(9)
-        self._previews[token] = _Preview(trader.id, key, network, now + PREVIEW_TTL)
-        return CredentialPreview(
-            token=token,
-            network=network,
-            address=key.address,
-            subaccount_number=0,
-            equity=subaccount.equity if subaccount else None,
-            free_collateral=subaccount.free_collateral if subaccount else None,
-            known_on_chain=on_chain is not None,
-        )
+        key = await self._key_of_phrase(phrase)
+        await self._check_free(network, key.address, 0)
+        return await self._show(venue, self._preview(trader, network, key))
 
-    async def confirm_phrase(self, trader: TraderView, token: str) -> AccountView:
+    async def preview_trading_key(
+        self, trader: TraderView, network: NetworkName, text: str, known_address: str | None = None
+    ) -> CredentialPreview:
+        """Reads a trading key and has the chain say what it can and cannot do; stores nothing."""
+        venue = self._venue(network)
+        try:
+            given = read_trading_key(text, known_address)
+        except KeyFault as fault:
+            raise DeskError(fault.code, fault.text) from None
+        fit = await self._fit(venue, given.key, given.owner)
+        number = 0 if fit.subaccounts is None else fit.subaccounts[0]
+        await self._check_free(network, given.owner, number)
+        preview = self._preview(trader, network, given.key, given.owner, number, fit)
+        return await self._show(venue, preview)
+
+    async def confirm_preview(self, trader: TraderView, token: str) -> AccountView:
         """Seals the key of a preview and stores the account."""
-        preview = self._previews.get(token)
-        now = self._office.clock.now()
-        if preview is None or preview.trader_id != trader.id or preview.expires_at <= now:
-            raise DeskError(
-                "preview_gone", "I no longer have this phrase. Please send it once more."
-            )
-        await self._check_free(preview.network, preview.key.address)
-        account = await self._store_account(trader, self._venue(preview.network), preview.key)
-        del self._previews[token]
+        preview = self._own_preview(trader, token)
+        venue = self._venue(preview.network)
+        if preview.fit is not None:  # its owner may have changed his mind meanwhile
+            fit = await self._fit(venue, preview.key, preview.owner)
+            if fit.subaccounts is not None and preview.number not in fit.subaccounts:
+                raise DeskError("preview_gone", "This key was changed. Please send it once more.")
+            preview = replace(preview, fit=fit)
+        await self._check_free(preview.network, preview.owner, preview.number)
+        account = await self._store_account(trader, venue, preview)
+        self._previews.pop(token, None)
         return await self.view(account)
 
     def forget_preview(self, trader: TraderView, token: str) -> None:
@@ -118,24 +130,6 @@ class AccountDesk:
     async def accounts(self, trader: TraderView) -> list[AccountView]:
         rows = await accounts.of_trader(trader.id)
         return list(await asyncio.gather(*(self.view(row) for row in rows)))
-
-    async def disconnect_account(self, trader: TraderView, account_id: int) -> None:
-        """Erases the sealed key; strategies of it are paused."""
-        rows = {row.id: row for row in await accounts.of_trader(trader.id)}
-        if account_id not in rows:
-            raise DeskError("unknown_account", "This account is not connected any more.")
-        if await positions.open_of([account_id]):
-            raise DeskError(
-                "position_open",
-                "This account has an open position that only the bot watches. Close it first.",
-            )
-        await self._office.lanes.shut(account_id)
-        async with self._office.ledger.executing():
-            await accounts.disconnect(account_id)
-            await strategies.pause_of_account(account_id)
-        await self._office.ledger.scrub()
-        await self._office.ledger.scrub()
-        await self._office.strategy_book.load()
 
     async def view(self, account: Account) -> AccountView:
         """The account with what the indexer says of it now."""
@@ -148,6 +142,8 @@ class AccountDesk:
                 )
             except IndexerError:
                 subaccount = None
+        credential = await accounts.credential(account.id)
+        pairs = credential.clob_pairs if credential is not None else None
         return AccountView(
             id=account.id,
             network=account.network,  # type: ignore[arg-type]
@@ -155,7 +151,85 @@ class AccountDesk:
             subaccount_number=account.subaccount_number,
             equity=subaccount.equity if subaccount else None,
             free_collateral=subaccount.free_collateral if subaccount else None,
+            credential=credential.kind if credential is not None else MNEMONIC,
+            authenticator_id=credential.authenticator_id if credential is not None else None,
+            markets=None if pairs is None or venue is None else market_names(venue, pairs),
         )
+
+    # keys in memory
+
+    async def _key_of_phrase(self, phrase: str) -> SigningKey:
+        try:
+            return await asyncio.to_thread(SigningKey.from_phrase, normalise_phrase(phrase))
+        except PhraseFault as fault:
+            raise DeskError(fault.code, fault.text) from None
+
+    def _preview(
+        self,
+        trader: TraderView,
+        network: NetworkName,
+        key: SigningKey,
+        owner: str | None = None,
+        number: int = 0,
+        fit: Fit | None = None,
+    ) -> Preview:
+        until = self._office.clock.now() + PREVIEW_TTL
+        return Preview(trader.id, key, network, owner or key.address, number, until, fit)
+
+    def _keep_preview(self, preview: Preview) -> str:
+        now = self._office.clock.now()
+        self._previews = {t: p for t, p in self._previews.items() if p.expires_at > now}
+        token = self._office.random.token_urlsafe(9)
+        self._previews[token] = preview
+        return token
+
+    def _own_preview(self, trader: TraderView, token: str) -> Preview:
+        preview = self._previews.get(token)
+        now = self._office.clock.now()
+        if preview is None or preview.trader_id != trader.id or preview.expires_at <= now:
+            raise DeskError("preview_gone", "I no longer have this key. Please send it once more.")
+        return preview
+
+    async def _show(self, venue: Venue, preview: Preview) -> CredentialPreview:
+        """Looks the account up and keeps the key in memory."""
+        try:
+            subaccount = await venue.indexer.subaccount(preview.owner, preview.number)
+            on_chain = await venue.node.account(preview.owner)
+        except (IndexerError, NodeUnreachable):
+            raise unreachable(preview.network) from None
+        fit = preview.fit
+        pairs = fit.clob_pairs if fit is not None else None
+        return CredentialPreview(
+            token=self._keep_preview(preview),
+            network=preview.network,
+            address=preview.owner,
+            subaccount_number=preview.number,
+            equity=subaccount.equity if subaccount else None,
+            free_collateral=subaccount.free_collateral if subaccount else None,
+            known_on_chain=on_chain is not None,
+            kind=preview.kind,
+            authenticator_id=fit.id if fit is not None else None,
+            markets=None if pairs is None else market_names(venue, pairs),
+        )
+
+    async def _fit(self, venue: Venue, key: SigningKey, owner: str) -> Fit:
+        """What the chain lets a trading key do. Raises DeskError where it is none that we take."""
+        if key.address == owner:
+            raise DeskError(OWNERS_KEY.code, OWNERS_KEY.reason)
+        try:
+            verdict = judge(await venue.node.authenticators(owner), key.public_key, owner)
+            await venue.tickers()
+        except (NodeUnreachable, Refusal):
+            raise unreachable(venue.network.name) from None
+        if isinstance(verdict, Unfit):
+            raise DeskError(verdict.code, verdict.reason)
+        if verdict.clob_pairs is not None and not market_names(venue, verdict.clob_pairs):
+            raise DeskError(
+                "key_can_less", "This key may trade none of the markets that dYdX lists."
+            )
+        return verdict
+
+    # rows
 
     def _venue(self, network: NetworkName) -> Venue:
         venue = self._office.venues.get(network)
@@ -163,10 +237,24 @@ class AccountDesk:
             raise DeskError("network_refused", f"The network {network} is not offered here.")
         return venue
 
-    async def _check_free(self, network: NetworkName, address: str) -> None:
-        row = await accounts.find(network, address, 0)
+    async def _check_free(self, network: NetworkName, address: str, number: int) -> None:
+        row = await accounts.find(network, address, number)
+        if row is not None and row.state == "leaving":
+            raise DeskError(
+                "account_leaving",
+                "This account is being disconnected: its orders are being cancelled. "
+                "Wait for my message about it, then connect it again.",
+            )
         if row is not None and row.state == "active":
             raise DeskError("account_taken", "This account is connected to the bot already.")
+        making = await key_work.on_address(network, address, OPEN)
+        if making is not None and making.kind == "make":
+            raise DeskError(
+                "key_in_the_making",
+                "A trading key is being made for this account. Finish that first."
+                if making.state in WORKING
+                else "A trading key for this account waits for your answer. Finish that first.",
+            )
 
     async def _wait_for_credit(self, venue: Venue, address: str) -> None:
         """The faucet answers when the chain has the money; the indexer shows it a moment later."""
@@ -184,30 +272,31 @@ class AccountDesk:
             "The paper network did not show the money in time. Nothing was stored; try again.",
         )
 
-    async def _store_account(self, trader: TraderView, venue: Venue, key: SigningKey) -> Account:
+    def _seal(self, trader_id: int, key: SigningKey) -> tuple[UUID, bytes]:
+        record = self._office.random.uuid4()
+        sealed = self._office.vault.seal(key.secret(), trader_id=trader_id, record=record)
+        return record, sealed
+
+    async def _store_account(self, trader: TraderView, venue: Venue, preview: Preview) -> Account:
         """Seals the key and stores account and credential together, then opens the lane."""
         now = self._office.clock.now()
-        record = self._office.random.uuid4()
-        sealed = self._office.vault.seal(key.secret(), trader_id=trader.id, record=record)
+        record, sealed = self._seal(trader.id, preview.key)
         try:
-            on_chain = await venue.node.account(key.address)
+            on_chain = await venue.node.account(preview.owner)
             height = (await venue.indexer.height()).height
         except (NodeUnreachable, IndexerError):
-            raise DeskError(
-                "network_unreachable",
-                "dYdX cannot be reached at the moment. Nothing was stored; try again.",
-            ) from None
-        network = venue.network.name
+            raise unreachable(venue.network.name) from None
+        network, fit = venue.network.name, preview.fit
         async with self._office.ledger.executing():
-            account = await accounts.find(network, key.address, 0)
-            if account is not None and account.state == "active":
+            account = await accounts.find(network, preview.owner, preview.number)
+            if account is not None and account.state != "disconnected":
                 raise DeskError("account_taken", "This account is connected to the bot already.")
             if account is None:
                 account = await accounts.add(
                     trader_id=trader.id,
                     network=network,
-                    address=key.address,
-                    number=0,
+                    address=preview.owner,
+                    number=preview.number,
                     chain_account_number=on_chain.number if on_chain else None,
                     first_client_id=self._office.random.below(CLIENT_ID_LIMIT),
                     fills_height=height,
@@ -220,42 +309,59 @@ class AccountDesk:
                 record=record,
                 account_id=account.id,
                 trader_id=trader.id,
-                kind="mnemonic",
+                kind=preview.kind,
                 sealed=sealed,
                 now=now,
+                authenticator_id=fit.id if fit is not None else None,
+                clob_pairs=list(fit.clob_pairs) if fit is not None and fit.clob_pairs else None,
             )
         failpoints.hit("account_stored")
-        await self._adopt(venue, account)
+        await adopt(self._office, venue, account)
         if not await self._office.lanes.open(account):
             log.warning("lane waits for the network", account=account.id)
         return account
 
-    async def _adopt(self, venue: Venue, account: Account) -> None:
-        """Positions that were there before the bot are shown as external, without a plan."""
-        try:
-            rows = await venue.indexer.perpetual_positions(
-                account.address, account.subaccount_number, status="OPEN"
+
+def unreachable(network: NetworkName) -> DeskError:
+    """Neither node nor indexer could be asked."""
+    return DeskError(
+        "network_unreachable",
+        f"dYdX {network} cannot be reached at the moment. Nothing was stored; try again.",
+    )
+
+
+def market_names(venue: Venue, pairs: list[int] | tuple[int, ...]) -> tuple[str, ...]:
+    """The tickers of markets, as far as the network lists them."""
+    found = (venue.stream.markets.by_pair(pair) for pair in pairs)
+    return tuple(market.ticker for market in found if market is not None)
+
+
+async def adopt(office: Office, venue: Venue, account: Account) -> None:
+    """Positions that were there before the bot are shown as external, without a plan."""
+    try:
+        rows = await venue.indexer.perpetual_positions(
+            account.address, account.subaccount_number, status="OPEN"
+        )
+    except IndexerError:
+        return
+    now = office.clock.now()
+    async with office.ledger.executing():
+        for row in rows:
+            if await positions.open_in(account.id, row.market):
+                continue
+            await positions.add(
+                account_id=account.id,
+                partition=account.partition,
+                ticker=row.market,
+                side="LONG" if row.size > 0 else "SHORT",
+                state="open",
+                external=True,
+                size=abs(row.size),
+                max_size=abs(row.size),
+                entry_price=row.entry_price,
+                closed_size=Decimal(0),
+                realized_pnl=Decimal(0),
+                fees=Decimal(0),
+                opened_at=now,
+                enlarged_at=now,
             )
-        except IndexerError:
-            return
-        now = self._office.clock.now()
-        async with self._office.ledger.executing():
-            for row in rows:
-                if await positions.open_in(account.id, row.market):
-                    continue
-                await positions.add(
-                    account_id=account.id,
-                    partition=account.partition,
-                    ticker=row.market,
-                    side="LONG" if row.size > 0 else "SHORT",
-                    state="open",
-                    external=True,
-                    size=abs(row.size),
-                    max_size=abs(row.size),
-                    entry_price=row.entry_price,
-                    closed_size=Decimal(0),
-                    realized_pnl=Decimal(0),
-                    fees=Decimal(0),
-                    opened_at=now,
-                    enlarged_at=now,
-                )

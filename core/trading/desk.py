@@ -10,12 +10,14 @@ from typing import Protocol
 from uuid import UUID
 
 from core.dydx.network import NetworkName
+from core.trading.key_views import KeyOffer, KeyWorkView
 from core.trading.views import (
     AccountView,
     AlertAnswer,
     CredentialPreview,
     IntentView,
     NewSecret,
+    OpenOrderView,
     OrderView,
     PositionView,
     SignalView,
@@ -86,18 +88,76 @@ class Desk(Protocol):
         network_refused.
         """
 
-    async def confirm_phrase(self, trader: TraderView, token: str) -> AccountView:
-        """Seals the key of a preview and stores the account. Codes: preview_gone, account_taken."""
+    async def preview_trading_key(
+        self, trader: TraderView, network: NetworkName, text: str, known_address: str | None = None
+    ) -> CredentialPreview:
+        """Reads a trading key (private key and its account's address) and asks the chain what it
+        can and cannot do; stores nothing. Codes: key_missing, key_malformed, key_several,
+        address_missing, address_malformed, address_of_key, address_several, key_is_owner,
+        key_not_listed, key_can_more, key_can_less, key_odd, network_unreachable, account_taken,
+        account_leaving, key_in_the_making, network_refused.
+        """
+
+    async def confirm_preview(self, trader: TraderView, token: str) -> AccountView:
+        """Seals the key of a preview and stores the account. Codes: preview_gone, account_taken,
+        and those of `preview_trading_key`.
+        """
 
     def forget_preview(self, trader: TraderView, token: str) -> None:
         """Drops a preview and its key from memory."""
 
     async def accounts(self, trader: TraderView) -> list[AccountView]: ...
 
-    async def disconnect_account(self, trader: TraderView, account_id: int) -> None:
-        """Erases the sealed key; strategies of it are paused. Codes: unknown_account,
-        position_open.
+    async def disconnect_account(
+        self, trader: TraderView, account_id: int, message_id: int | None = None
+    ) -> KeyWorkView:
+        """Pauses the account's strategies, cancels every order that its key can cancel, proves each
+        gone, then erases the sealed key. `message_id` shows the progress; a KeyTold event tells the
+        end. Codes: unknown_account, position_open.
         """
+
+    async def erase_now(self, trader: TraderView, work_id: int) -> KeyWorkView:
+        """Erases the key of an account that is being disconnected without waiting for its orders.
+        Code: unknown_work.
+        """
+
+    # trading keys
+    def address_in(self, text: str) -> str | None:
+        """The one dYdX address in a message that holds no key, else None."""
+
+    async def offer_key(self, trader: TraderView, network: NetworkName, phrase: str) -> KeyOffer:
+        """What a trading key for a phrase's account may do and costs; stores and signs nothing.
+        Codes as of `preview_phrase`.
+        """
+
+    async def check_offer(self, trader: TraderView, token: str) -> KeyOffer:
+        """The same offer with the balances of now. Codes: preview_gone, network_unreachable."""
+
+    async def make_key(self, trader: TraderView, token: str, message_id: int | None) -> KeyWorkView:
+        """Begins to make the key of an offer; goes on after a restart. Codes: preview_gone,
+        fee_missing, account_taken, network_unreachable.
+        """
+
+    async def retry_key(
+        self, trader: TraderView, work_id: int, message_id: int | None
+    ) -> KeyWorkView:
+        """Goes on with a key that was stuck. Code: unknown_work."""
+
+    async def abandon_key(self, trader: TraderView, work_id: int) -> KeyWorkView:
+        """Erases a key in the making and the owner's key with it. Code: unknown_work."""
+
+    async def remove_key(
+        self, trader: TraderView, work_id: int, phrase: str, message_id: int | None
+    ) -> KeyWorkView:
+        """Has the chain forget a key that was erased here; the phrase signs once. Codes:
+        unknown_work, wrong_phrase, not_listed, fee_missing, network_unreachable, phrase_….
+        """
+
+    async def is_revoked(self, trader: TraderView, work_id: int) -> bool:
+        """Whether the chain lists a key no more. Codes: unknown_work, network_unreachable."""
+
+    async def key_work(self, work_id: int) -> KeyWorkView:
+        """How work on a key stands; for the notifier. Code: unknown_work."""
 
     # strategies
     async def create_strategy(self, trader: TraderView, account_id: int, name: str) -> NewSecret:
@@ -161,6 +221,15 @@ class Desk(Protocol):
     ) -> PositionView:
         """Sets or (None) removes the prices of the plan. Codes: unknown_position, position_changed,
         position_closed, price_side (a stop above the price of a long, …), price_tick.
+        """
+
+    # orders
+    async def open_orders(self, trader: TraderView) -> list[OpenOrderView]:
+        """The orders that wait in the chain's state, oldest first."""
+
+    async def cancel_order(self, trader: TraderView, order_id: int) -> OpenOrderView:
+        """Has a waiting order cancelled; its card tells when it is proved. Asking again changes
+        nothing. Codes: unknown_order, order_over, order_protects (it belongs to a plan), not_ready.
         """
 
     async def status(self, trader: TraderView) -> StatusView: ...

@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
-from uuid import UUID
+from typing import Any, Final
 
 from core.dydx.codes import classify
-from core.dydx.keys import SigningKey
+from core.dydx.drafts import OrderDraft
+from core.dydx.limits import Priority
 from core.dydx.markets import Market
-from core.dydx.node import Broadcast, NodeUnreachable, Outcome
-from core.dydx.orders import SignedOrder, SizeTooSmall, market_draft, sign_order
-from core.dydx.protocol import CLIENT_ID_LIMIT
-from core.events import Event, OrderUnknown, SignalChanged
-from core.ledger import accounts, orders, outbox, positions
+from core.dydx.node import NodeUnreachable
+from core.dydx.orders import (
+    OrderArgs,
+    PriceTooSmall,
+    SizeTooSmall,
+    limit_draft,
+    market_draft,
+    stop_market_draft,
+)
+from core.dydx.protocol import TimeInForce
+from core.dydx.signing import SignedTx
+from core.ledger import orders, positions
 from core.ledger.models import Account, Intent, Order, Position
-from core.trading import states
 from core.trading.decision import Decision, Held, Limits, Refusal, Wish, decide
 from core.trading.parts import Parts
 from core.trading.plan import level_from_json, level_price, side_fault
+from core.trading.quotes import FRESH_S
+from core.trading.resting import Resting
+from core.trading.rows import order_row
+from core.trading.sending import NoRoom, Sender
 
+RESTS_FOR_S: Final = 24 * 3600
 WATCH_BLOCKS = 5
 UNREACHABLE = (
     "node_unreachable",
@@ -28,49 +41,70 @@ UNREACHABLE = (
 )
 
 
+@dataclass(frozen=True)
+class View:
+    """Market with the best price known, the chain's height, and why they may be old ones."""
+
+    market: Market
+    height: int
+    stale: str | None
+
+
 class Executor:
     """Makes and sends the orders of one account. The lane calls `prepare` under its lock."""
 
-    def __init__(self, account: Account, sealed: bytes, record: UUID, parts: Parts) -> None:
+    def __init__(
+        self,
+        account: Account,
+        sender: Sender,
+        resting: Resting,
+        catch_up: Callable[[], Awaitable[bool]],
+        parts: Parts,
+    ) -> None:
         self._account = account
-        self._sealed = sealed
-        self._record = record
+        self._sender = sender
+        self._resting = resting
+        self._catch_up = catch_up
         self._parts = parts
 
-    async def look(self, intent: Intent) -> tuple[Market, int]:
-        """Market with a current price, and height; from memory while the stream is fresh.
-
-        Raises Refusal.
-        """
+    async def look(self, intent: Intent) -> View:
+        """What an intent is decided on; from memory while the streams are fresh. Raises Refusal."""
         ticker = str(intent.payload["ticker"])
-        market = await self._parts.venue.market(ticker)
+        quote = await self._parts.venue.quotes.quote(ticker)
+        market, stale = quote.market, quote.stale
         if market is None or market.oracle_price is None:
+            if stale is not None:
+                raise Refusal("prices_stale", f"{stale} Nothing was sent.")
             raise Refusal("symbol_unknown", f"dYdX has no market {ticker}; nothing was sent.")
+        if stale is None and intent.payload["action"] != "close":
+            stale = await self._account_stale()
         try:
             height = await self._parts.venue.height()
-            if self._account.chain_account_number is None:
-                await self._learn_account_number()
+            await self._sender.learn_account_number()
         except NodeUnreachable:
             raise Refusal(*UNREACHABLE) from None
-        return market, height
+        return View(market, height, stale)
 
-    async def _learn_account_number(self) -> None:
-        on_chain = await self._parts.venue.node.account(self._account.address)
-        if on_chain is None:
-            raise Refusal(
-                "account_unknown",
-                f"The chain does not know {self._account.address} yet. Deposit USDC first.",
-            )
-        self._account.chain_account_number = on_chain.number
-        await accounts.set_chain_account_number(self._account.id, on_chain.number)
+    async def _account_stale(self) -> str | None:
+        """Why fills of the account may be unknown, if so; it is read by request where the stream
+        does not tell them.
+        """
+        address, number = self._account.address, self._account.subaccount_number
+        if self._parts.venue.stream.account_fresh(address, number, FRESH_S):
+            return None
+        if await self._catch_up():
+            return None
+        return "What this account holds cannot be read from dYdX's indexer at the moment."
 
-    async def prepare(self, intent: Intent, market: Market, height: int) -> Order:
+    async def prepare(self, intent: Intent, view: View) -> Order:
         """Decides and stores the order with the exact bytes to send.
 
-        Raises Refusal; then nothing was stored.
+        Raises Refusal; then nothing was stored. What only reduces passes on stale data too.
         """
+        market, height = view.market, view.height
         assert market.oracle_price is not None
         now = self._parts.clock.now()
+        self._sender.check_market(market)
         position = await positions.open_in(self._account.id, market.ticker)
         _check_version(intent, position)
         decision = decide(
@@ -82,74 +116,112 @@ class Executor:
             now,
         )
         if not decision.reduce_only:
+            if view.stale is not None:
+                raise Refusal("prices_stale", f"{view.stale} Nothing was sent.")
             _check_plan(intent, decision, market)
-        signed = self._sign(intent, decision, market, height)
-        draft = signed.draft
-        order = Order(
-            account_id=self._account.id,
-            partition=self._account.partition,
-            intent_id=intent.id,
-            signal_id=intent.signal_id,
-            position_id=position.id if position and decision.kind != "open" else None,
-            purpose=intent.payload.get("purpose") or decision.kind,
-            order_uuid=UUID(signed.order_uuid),
-            client_id=draft.client_id,
-            order_flags=0,
-            clob_pair_id=market.clob_pair_id,
-            ticker=market.ticker,
-            side=decision.side.value,
-            size=plain(market.scale.size_of(draft.quantums)),
-            limit_price=plain(market.scale.price_of(draft.subticks)),
-            reference_price=market.oracle_price,
-            quantums=str(draft.quantums),
-            subticks=str(draft.subticks),
-            reduce_only=draft.reduce_only,
-            good_til_block=draft.good_til_block,
-            tx=signed.tx,
-            tx_hash=signed.tx_hash,
-            state="broadcasting",
-            filled_size=Decimal(0),
-            filled_quote=Decimal(0),
-            epoch=self._parts.ledger.epoch,
-            created_at=now,
-            broadcast_at=now,
-        )
-        next_client_id = (draft.client_id + 1) % CLIENT_ID_LIMIT
-        await orders.add(self._parts.ledger, order, f"{decision.kind} for intent {intent.id}")
-        self._account.next_client_id = next_client_id
-        return order
-
-    def _sign(self, intent: Intent, decision: Decision, market: Market, height: int) -> SignedOrder:
-        slippage = int(intent.payload.get("slippage_bps") or self._parts.default_slippage_bps)
         try:
-            draft = market_draft(
-                address=self._account.address,
-                number=self._account.subaccount_number,
-                client_id=self._account.next_client_id,
-                market=market,
-                side=decision.side,
-                size=decision.size,
-                slippage_bps=slippage,
-                height=height,
-                good_til_blocks=self._lifetime(intent),
-                reduce_only=decision.reduce_only,
-            )
+            draft = await self._draft(intent, decision, market, height)
         except SizeTooSmall:
             raise Refusal(
                 "below_step",
                 f"The size {decision.size:.8f} is below {market.ticker}'s smallest step of "
                 f"{market.step_size.normalize():f}; nothing was sent.",
             ) from None
-        secret = self._parts.vault.open(
-            self._sealed, trader_id=self._account.trader_id, record=self._record
-        )
-        assert self._account.chain_account_number is not None
-        return sign_order(
+        except PriceTooSmall:
+            raise Refusal(
+                "below_tick",
+                f"The price is below {market.ticker}'s smallest tick of "
+                f"{market.tick_size.normalize():f}; nothing was sent.",
+            ) from None
+        nonce = None
+        if draft.stateful:
+            signed, nonce = await self._sign_resting(draft)
+        else:
+            signed = self._sender.sign(draft)
+        order = order_row(
+            self._account,
             draft,
-            SigningKey.from_secret(secret),
-            self._parts.venue.network.chain_id,
-            self._account.chain_account_number,
+            signed,
+            market,
+            epoch=self._parts.ledger.epoch,
+            now=now,
+            purpose=intent.payload.get("purpose") or decision.kind,
+            nonce=nonce,
+            intent_id=intent.id,
+            signal_id=intent.signal_id,
+            position_id=position.id if position and decision.kind != "open" else None,
         )
+        await orders.add(self._parts.ledger, order, f"{decision.kind} for intent {intent.id}")
+        self._account.next_client_id = self._sender.after(draft.client_id)
+        return order
+
+    async def _sign_resting(self, draft: OrderDraft) -> tuple[SignedTx, int]:
+        """An order that goes into the chain's state, if the chain's limits leave room for it."""
+        try:
+            await self._sender.take_placement(len(self._resting.living()), Priority.ENTRY)
+            stateful = await self._sender.sign_stateful([draft])
+        except NoRoom as full:
+            raise Refusal("chain_limit", f"The order was not sent: {full}.") from None
+        except NodeUnreachable:
+            raise Refusal(*UNREACHABLE) from None
+        return stateful.signed, stateful.nonce
+
+    async def _draft(
+        self, intent: Intent, decision: Decision, market: Market, height: int
+    ) -> OrderDraft:
+        """The order that a decision asks for, in the kind that the alert named."""
+        terms = intent.payload.get("terms") or {}
+        order: OrderArgs = {
+            "address": self._account.address,
+            "number": self._account.subaccount_number,
+            "client_id": self._account.next_client_id,
+            "market": market,
+            "side": decision.side,
+            "size": decision.size,
+        }
+        kind = terms.get("kind", "market")
+        slippage = int(intent.payload.get("slippage_bps") or self._parts.default_slippage_bps)
+        if kind == "market":
+            return market_draft(
+                **order,
+                slippage_bps=slippage,
+                height=height,
+                good_til_blocks=self._lifetime(intent),
+                reduce_only=decision.reduce_only,
+            )
+        price = Decimal(terms["price"])
+        if kind == "limit" and terms["force"] == "ioc":
+            return limit_draft(
+                **order,
+                price=price,
+                time_in_force=TimeInForce.IOC,
+                reduce_only=decision.reduce_only,
+                height=height,
+                good_til_blocks=self._lifetime(intent),
+            )
+        end = await self._end_time(terms)
+        if kind == "stop":
+            return stop_market_draft(
+                **order,
+                trigger_price=price,
+                good_til_block_time=end,
+                slippage_bps=self._parts.stop_slippage_bps,
+                reduce_only=decision.reduce_only,
+            )
+        if decision.reduce_only:
+            raise Refusal(
+                "resting_reduce",
+                "dYdX has no limit order that only reduces a position and waits. Use the "
+                "position's take profit, or time_in_force ioc. Nothing was sent.",
+            )
+        force = TimeInForce.POST_ONLY if terms["force"] == "post_only" else TimeInForce.UNSPECIFIED
+        return limit_draft(**order, price=price, time_in_force=force, good_til_block_time=end)
+
+    async def _end_time(self, terms: dict[str, Any]) -> int:
+        try:
+            return await self._sender.end_time(int(terms.get("expires_s") or RESTS_FOR_S))
+        except NodeUnreachable:
+            raise Refusal(*UNREACHABLE) from None
 
     def _lifetime(self, intent: Intent) -> int:
         """Blocks that an order may live. A plan's close that finds no match is tried again only
@@ -157,55 +229,6 @@ class Executor:
         """
         blocks = self._parts.good_til_blocks
         return min(blocks, WATCH_BLOCKS) if intent.source == "watch" else blocks
-
-    async def send(self, order: Order, received_at: dt.datetime | None) -> Broadcast:
-        """One broadcast of the stored bytes."""
-        started = self._parts.clock.now()
-        answer = await self._parts.venue.node.broadcast(order.tx)
-        if received_at is not None:
-            own_s = (started - received_at).total_seconds()
-            self._parts.observer.broadcast(own_s, answer.outcome.value)
-        return answer
-
-    async def record(self, order: Order, answer: Broadcast) -> Order:
-        """Writes down what the nodes answered; a fill that came first is not overwritten."""
-        now = self._parts.clock.now()
-        state = _STATE_OF[answer.outcome]
-        states.check_transition("broadcasting", state)
-        values: dict[str, Any] = {"code": answer.code, "codespace": answer.codespace}
-        if answer.outcome is Outcome.UNSENT:
-            values["codespace"] = "unsent"
-        if state == "accepted":
-            values["accepted_at"] = now
-        if state == "refused":
-            values["resolved_at"] = now
-        evidence = (
-            f"{answer.outcome.value} by {answer.endpoint}: {answer.codespace or ''} {answer.code}"
-        )
-        events: list[tuple[str, Event]] = []
-        if order.signal_id is not None:
-            events.append((f"card:{order.signal_id}", SignalChanged(order.signal_id)))
-        if state == "unknown":
-            events.append((f"unknown:{order.id}", OrderUnknown(order.id)))
-        trader_id, signal_id = self._account.trader_id, order.signal_id
-        messages = [
-            outbox.putting(trader_id, event, key=key, now=now, signal_id=signal_id)
-            for key, event in events
-        ]
-        ledger = self._parts.ledger
-        if await orders.record_answer(ledger, order, state, evidence, now, messages, **values):
-            return order
-        fresh = await orders.get(order.id)
-        assert fresh is not None
-        return fresh
-
-
-_STATE_OF = {
-    Outcome.ACCEPTED: "accepted",
-    Outcome.REFUSED: "refused",
-    Outcome.UNSENT: "refused",
-    Outcome.UNKNOWN: "unknown",
-}
 
 
 def refusal_of(order: Order) -> Refusal:
@@ -250,11 +273,6 @@ def _limits(values: dict[str, Any] | None) -> Limits | None:
         allowed_symbols=None if allowed is None else tuple(allowed),
         max_alert_age_s=values["max_alert_age_s"],
     )
-
-
-def plain(value: Decimal) -> Decimal:
-    """The same number without trailing zeros and without an exponent."""
-    return Decimal(format(value.normalize(), "f"))
 
 
 def _decimal(value: Any) -> Decimal | None:

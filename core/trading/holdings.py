@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal, localcontext
 from uuid import UUID
 
 from core.dydx.markets import Market
 from core.dydx.node import NodeUnreachable
+from core.dydx.protocol import OrderFlags, TimeInForce
 from core.ledger import accounts, intents, orders, positions, signals, strategies
 from core.ledger.models import Account, Order, Position, Protection
+from core.trading import states
+from core.trading.guard_rows import expiry, guard_order, held_position, is_guard
 from core.trading.office import Office
 from core.trading.plan import side_fault
-from core.trading.venue import FRESH_S, Venue, slippage_percent
+from core.trading.protection import GuardOrder, covered
+from core.trading.quotes import FRESH_S
+from core.trading.venue import Venue, slippage_percent
 from core.trading.views import (
     AccountView,
     DeskError,
@@ -46,7 +52,11 @@ class PositionDesk:
             else await positions.open_of(list(owned))
         )
         plans = await positions.protections([row.id for row in found])
-        return [self._position_view(row, owned[row.account_id], plans.get(row.id)) for row in found]
+        guards = await self._guards(found)
+        return [
+            self._position_view(row, owned[row.account_id], plans.get(row.id), guards)
+            for row in found
+        ]
 
     async def position(self, trader: TraderView, position_id: int) -> PositionView:
         """Code: unknown_position."""
@@ -138,7 +148,7 @@ class PositionDesk:
         if fault is not None:
             raise DeskError("price_side", fault)
         async with self._office.ledger.executing():
-            await positions.set_plan(row.id, take_profit, stop_loss, "bot")
+            await positions.set_plan(row.id, take_profit, stop_loss)
             await positions.change(row)
             if row.signal_id is not None:
                 await self._office.card(trader.id, row.signal_id)
@@ -159,7 +169,9 @@ class PositionDesk:
         account = await accounts.get(row.account_id)
         assert strategy is not None
         held = await positions.get(row.position_id) if row.position_id else None
-        made = await orders.of_signal(row.id)
+        # the orders of a plan are told as its protection, not as steps of the signal
+        made = [order for order in await orders.of_signal(row.id) if not is_guard(order)]
+        lane = self._office.lanes.get(account.id)
         return SignalView(
             id=row.id,
             trader_id=strategy.trader_id,
@@ -174,6 +186,7 @@ class PositionDesk:
             duplicates=row.duplicates,
             orders=tuple(view_of_order(order) for order in made),
             position=await self._whole_view(held, account) if held else None,
+            plan_on_chain=lane.plan_fits() if lane is not None else None,
         )
 
     async def order(self, order_id: int) -> OrderView:
@@ -248,10 +261,20 @@ class PositionDesk:
         return venue.stream.markets.get(ticker) if venue is not None else None
 
     async def _whole_view(self, row: Position, account: Account) -> PositionView:
-        return self._position_view(row, account, await positions.protection(row.id))
+        plan = await positions.protection(row.id)
+        return self._position_view(row, account, plan, await self._guards([row]))
+
+    async def _guards(self, held: Sequence[Position]) -> list[GuardOrder]:
+        """The orders that hold the plans of these positions on chain."""
+        rows = await orders.of_positions([row.id for row in held], states.RESTING)
+        return [guard_order(row) for row in rows if is_guard(row)]
 
     def _position_view(
-        self, row: Position, account: Account, plan: Protection | None
+        self,
+        row: Position,
+        account: Account,
+        plan: Protection | None,
+        guards: Sequence[GuardOrder],
     ) -> PositionView:
         market = self._market(account, row.ticker)
         mark = market.oracle_price if market is not None else None
@@ -259,6 +282,7 @@ class PositionDesk:
         if mark is not None and row.state == "open":
             sign = 1 if row.side == "LONG" else -1
             unrealized = (mark - row.entry_price) * row.size * sign
+        held = held_position(row, plan)
         return PositionView(
             id=row.id,
             version=row.version,
@@ -283,7 +307,8 @@ class PositionDesk:
             closed_at=row.closed_at,
             take_profit=plan.take_profit if plan else None,
             stop_loss=plan.stop_loss if plan else None,
-            held_by=plan.held_by if plan else None,
+            stop_on_chain=covered(held, guards, "stop_loss"),
+            target_on_chain=covered(held, guards, "take_profit"),
             tick_size=market.tick_size if market else _ONE_STEP,
             step_size=market.step_size if market else _ONE_STEP,
         )
@@ -301,6 +326,15 @@ def plain_view(row: Account) -> AccountView:
     )
 
 
+def _kind(row: Order) -> str:
+    """How an order trades, as its trader would call it."""
+    if row.order_flags == OrderFlags.CONDITIONAL:
+        return "stop"
+    if row.time_in_force == TimeInForce.POST_ONLY:
+        return "post_only"
+    return "limit" if row.order_flags == OrderFlags.LONG_TERM else "market"
+
+
 def view_of_order(row: Order) -> OrderView:
     average = None
     slippage = None
@@ -314,10 +348,12 @@ def view_of_order(row: Order) -> OrderView:
     return OrderView(
         id=row.id,
         purpose=row.purpose,
+        kind=_kind(row),
         ticker=row.ticker,
         side=row.side,
         size=row.size,
         limit_price=row.limit_price,
+        trigger_price=row.trigger_price,
         reference_price=row.reference_price,
         reduce_only=row.reduce_only,
         state=row.state,
@@ -325,6 +361,7 @@ def view_of_order(row: Order) -> OrderView:
         codespace=row.codespace,
         tx_hash=row.tx_hash,
         good_til_block=row.good_til_block,
+        expires_at=expiry(row),
         filled_size=row.filled_size,
         average_price=average,
         slippage_percent=slippage,

@@ -15,14 +15,16 @@ from core.events import AlertUnreadable, Event, SignalChanged, SignalRefused
 from core.ledger import accounts, orders, outbox, signals, strategies
 from core.ledger.models import Intent, Order, Signal, Strategy
 from core.ledger.tasks import spawn
+from core.signals.alert import Alert
 from core.signals.faults import AlertFault
 from core.signals.flood import FaultGroups
-from core.signals.grammar import Alert, parse_alert, secret_of
+from core.signals.grammar import parse_alert, secret_of
 from core.signals.identity import body_hash, dedupe_window, secret_matches
 from core.signals.masking import mask_body
 from core.signals.reading import read_object
 from core.signals.template import alert_template, filled
 from core.trading.desk import LedgerUnavailable
+from core.trading.guard_rows import is_guard
 from core.trading.office import Office
 from core.trading.plan import level_json
 from core.trading.views import AlertAnswer, DeskError, TraderView
@@ -230,7 +232,7 @@ class AlertDesk:
             strategy.first_outside_alert_at = received_at
 
     async def _answer(self, signal: Signal, *, duplicate: bool) -> AlertAnswer:
-        made = await orders.of_signal(signal.id)
+        made = [order for order in await orders.of_signal(signal.id) if not is_guard(order)]
         return _answer_of(signal, made[-1] if made else None, duplicate=duplicate)
 
 
@@ -342,6 +344,18 @@ def _parsed(alert: Alert) -> dict[str, Any]:
         "stop_loss": level_json(alert.stop_loss),
         "time": alert.time.isoformat() if alert.time else None,
         "id": alert.id,
+        "terms": _terms(alert),
+    }
+
+
+def _terms(alert: Alert) -> dict[str, Any]:
+    """The kind of order that an alert asks for, as the ledger keeps it."""
+    terms = alert.terms
+    return {
+        "kind": terms.kind.value,
+        "price": _text(terms.price),
+        "force": terms.force.value if terms.force else None,
+        "expires_s": int(terms.expires.total_seconds()) if terms.expires else None,
     }
 
 
@@ -368,6 +382,7 @@ def _payload(strategy: Strategy, alert: Alert, received_at: dt.datetime) -> dict
         "size_usd": _text(size_usd),
         "strategy_id": strategy.id,
         "plan": plan,
+        "terms": _terms(alert),
         "hint": alert.hint,
         "slippage_bps": strategy.slippage_bps,
         "asked_at": (alert.time or received_at).isoformat(),

@@ -10,9 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
-from collections.abc import Coroutine, Sequence
-from decimal import Decimal
-from typing import Any
+from collections.abc import Sequence
 from uuid import UUID
 
 import structlog
@@ -23,43 +21,50 @@ from core.dydx.node import NodeUnreachable, Outcome
 from core.events import (
     IntentRefused,
     OrderUnfilled,
-    ProtectionFailing,
     SignalChanged,
     SignalMissed,
     SignalRefused,
 )
-from core.ledger import accounts, intents, orders, outbox, positions, signals
+from core.ledger import intents, orders, positions, signals
 from core.ledger.models import Account, Intent, Order
 from core.signals.symbols import SymbolUnknown, resolve
 from core.trading import states
 from core.trading.bookkeeper import Bookkeeper
 from core.trading.decision import Missed, Refusal
 from core.trading.executor import Executor, refusal_of
+from core.trading.guard import Guard
 from core.trading.parts import Parts
 from core.trading.proof import Working, prove
-from core.trading.watch import PlanWatch
+from core.trading.reconcile import Reconciler
+from core.trading.resting import Resting
+from core.trading.sending import Sender
+from core.trading.signing import Signer
+from core.trading.workbench import Workbench
 
 log = structlog.get_logger(__name__)
 
 RETRY_PAUSE_S = 2.0
 LET_GO_WITHIN_S = 4.0
-TOLD_ATTEMPTS = frozenset({1, 5, 20, 100})
+LOOK_EVERY_S = 0.5
 
 
 class Lane:
     """Works one account. `start` recovers what a crash left and must come before `submit`."""
 
-    def __init__(self, account: Account, sealed: bytes, record: UUID, parts: Parts) -> None:
+    def __init__(self, account: Account, signer: Signer, parts: Parts) -> None:
         self.account = account
         self._parts = parts
-        self._lock = asyncio.Lock()
+        self._bench = Workbench(account, parts)
+        self._lock = self._bench.lock
         self._bookkeeper = Bookkeeper(account, parts)
-        self._executor = Executor(account, sealed, record, parts)
-        self._watch = PlanWatch(account)
+        self._sender = sender = Sender(account, signer, parts)
+        self.resting = Resting(self._bench, sender, self.book)
+        self.reconciler = Reconciler(account, parts, self.book)
+        self._executor = Executor(account, sender, self.resting, self.reconciler.run, parts)
+        self.guard = Guard(self._bench, sender, self.resting, self.submit)
         self._tracks: dict[str, asyncio.Queue[Intent]] = {}
         self._working: dict[UUID, Working] = {}
         self._answers: dict[int, asyncio.Future[Order | None]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
         self._touched: set[int] | None = None
         self._placing: set[asyncio.Event] = set()
         self._closing = False
@@ -70,23 +75,22 @@ class Lane:
         """Takes over: proves the orders that are not settled, then works the intents left over."""
         for order in await orders.in_states(self.account.id, states.WORKING):
             if order.state == "broadcasting":
-                await self._transition(order, "unknown", "the process ended while it was sent")
-                self._spawn(self._send_again(order))
-            self._follow(order)
+                await self._bench.transition(
+                    order, "unknown", "the process ended while it was sent"
+                )
+                if not order.order_flags:
+                    self._bench.spawn(self._send_again(order))
+            if not order.order_flags or (order.intent_id and order.state not in states.RESTING):
+                self._follow(order)
+        await self._sender.restore()
+        await self.resting.load()
         left_over = await intents.open_of(self.account.id)
-        await self._rearm(left_over)
-        await self._refresh_watch()
+        await self.guard.rearm(left_over)
+        await self.guard.refresh()
         for intent in left_over:
             self.submit(intent)
-
-    async def _rearm(self, left_over: Sequence[Intent]) -> None:
-        """Arms plans whose closing intent is over while their position is still open."""
-        closing = {intent.position_id for intent in left_over if intent.source == "watch"}
-        held = await positions.open_of([self.account.id])
-        for position_id, plan in (await positions.protections([row.id for row in held])).items():
-            if plan.state == "closing" and position_id not in closing:
-                async with self._parts.ledger.executing():
-                    await positions.set_protection_state(position_id, "armed", plan.attempts + 1)
+        self._bench.spawn(self.guard.run())
+        self.guard.wake()
 
     async def _send_again(self, order: Order) -> None:
         """The same bytes once more, while they are valid: they may never have left.
@@ -108,7 +112,7 @@ class Lane:
             if fresh is not None and fresh.state == "unknown":
                 evidence = f"the same bytes sent again, accepted by {answer.endpoint}"
                 now = self._parts.clock.now()
-                await self._transition(fresh, "accepted", evidence, code=0, accepted_at=now)
+                await self._bench.transition(fresh, "accepted", evidence, code=0, accepted_at=now)
 
     async def close(self) -> None:
         """Stops working; whatever is open goes on after the next start. An order that is on its way
@@ -119,22 +123,7 @@ class Lane:
             async with asyncio.timeout(LET_GO_WITHIN_S):
                 while self._placing:
                     await next(iter(self._placing)).wait()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(self._guarded(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
-        try:
-            await work
-        except asyncio.CancelledError:
-            raise
-        except Exception:
-            log.exception("lane work failed", account=self.account.id)
+        await self._bench.close()
 
     # intents
 
@@ -170,14 +159,14 @@ class Lane:
         answer = asyncio.get_running_loop().create_future()
         self._answers[intent.id] = answer
         if intent.source != "signal":
-            self._spawn(self._work(intent))
+            self._bench.spawn(self._work(intent))
             return answer
         try:
             ticker = resolve(
                 str(intent.payload["symbol"]), self._parts.venue.stream.markets.tickers()
             )
         except SymbolUnknown as unknown:
-            self._spawn(self._turn_away(intent, _unknown_symbol(unknown)))
+            self._bench.spawn(self._turn_away(intent, _unknown_symbol(unknown)))
             return answer
         intent.payload["ticker"] = ticker
         self._track(ticker).put_nowait(intent)
@@ -187,19 +176,33 @@ class Lane:
         if ticker not in self._tracks:
             queue: asyncio.Queue[Intent] = asyncio.Queue()
             self._tracks[ticker] = queue
-            self._spawn(self._run_track(ticker, queue))
+            self._bench.spawn(self._run_track(ticker, queue))
         return self._tracks[ticker]
 
     async def _run_track(self, ticker: str, queue: asyncio.Queue[Intent]) -> None:
         while True:
             intent = await queue.get()
             await self._quiet(ticker)
-            await self._guarded(self._work(intent))
+            await self._bench.guarded(self._without_leftovers(intent, ticker))
+            await self._bench.guarded(self._work(intent))
 
     async def _quiet(self, ticker: str) -> None:
         """Waits until no order of this market is unsettled."""
         while waiting := [w for w in self._working.values() if w.order.ticker == ticker]:
             await waiting[0].done.wait()
+
+    async def _without_leftovers(self, intent: Intent, ticker: str) -> None:
+        """Waits until no order of an earlier plan is left in a market before a position may be
+        opened there: it would close the next one at the old level.
+        """
+        if intent.payload["action"] == "close":
+            return
+        while True:
+            held = await positions.open_in(self.account.id, ticker)
+            if not self.resting.leftovers(ticker, held.id if held else None):
+                return
+            self.guard.wake()
+            await self._parts.clock.sleep(LOOK_EVERY_S)
 
     async def _work(self, intent: Intent) -> None:
         """From a stored intent to its end."""
@@ -248,20 +251,20 @@ class Lane:
             placed.set()
 
     async def _put_order(self, intent: Intent) -> Working:
-        market, height = await self._executor.look(intent)
+        view = await self._executor.look(intent)
         async with self._lock:
-            order = await self._executor.prepare(intent, market, height)
+            order = await self._executor.prepare(intent, view)
             working = self._follow(order, prove_now=False)
         try:
             failpoints.hit("order_stored")
-            answer = await self._executor.send(order, _received_at(intent))
+            answer = await self._sender.send(order, _received_at(intent))
             if answer.outcome is Outcome.ACCEPTED:
                 self._answer(intent, order)
             failpoints.hit("order_sent")
             async with self._lock:
-                working.order = await self._executor.record(order, answer)
+                working.order = await self._sender.record(order, answer)
         finally:
-            self._spawn(self._prove(working))
+            self._bench.spawn(self._prove(working))
         return working
 
     async def _refuse(self, intent: Intent, refusal: Refusal) -> None:
@@ -276,24 +279,24 @@ class Lane:
             if intent.signal_id is not None:
                 await signals.settle(intent.signal_id, state, reason)
                 event = (SignalMissed if state == "missed" else SignalRefused)(intent.signal_id)
-                await self._tell(
+                await self._bench.tell(
                     SignalChanged(intent.signal_id), f"card:{intent.signal_id}", intent.signal_id
                 )
-                await self._tell(event, f"{state}:{intent.signal_id}", intent.signal_id)
+                await self._bench.tell(event, f"{state}:{intent.signal_id}", intent.signal_id)
             elif intent.source == "button":
-                await self._tell(IntentRefused(intent.id), f"intent:{intent.id}", None)
+                await self._bench.tell(IntentRefused(intent.id), f"intent:{intent.id}", None)
         if intent.source == "watch" and refusal.code != "nothing_to_close":
-            await self._retry_close(intent)
+            await self.guard.retry(intent)
 
     async def _finish(self, intent: Intent) -> None:
         """The intent's order is settled: say what came of it."""
         made = await orders.of_intent(intent.id)
         order = made[-1]
         now = self._parts.clock.now()
-        if order.state == "refused":
+        if order.state in ("refused", "refused_in_block"):
             await self._refuse(intent, refusal_of(order))
             return
-        unfilled = order.filled_size == 0
+        unfilled = order.filled_size == 0 and order.state not in states.RESTING
         reason = (
             ("unfilled", "The order ended without a fill; nothing was traded.")
             if unfilled
@@ -305,21 +308,25 @@ class Lane:
                 await signals.settle(
                     intent.signal_id, "refused" if unfilled else "executed", reason
                 )
-                await self._tell(
+                await self._bench.tell(
                     SignalChanged(intent.signal_id), f"card:{intent.signal_id}", intent.signal_id
                 )
             if order.state in ("canceled", "expired") and intent.source != "watch":
-                await self._tell(OrderUnfilled(order.id), f"unfilled:{order.id}", intent.signal_id)
+                await self._bench.tell(
+                    OrderUnfilled(order.id), f"unfilled:{order.id}", intent.signal_id
+                )
         if intent.source == "watch":
-            await self._retry_close(intent)
+            await self.guard.retry(intent)
 
     # orders
 
     def _follow(self, order: Order, *, prove_now: bool = True) -> Working:
         working = Working(order)
         self._working[order.order_uuid] = working
+        if order.order_flags:
+            self.resting.follow(order)
         if prove_now:
-            self._spawn(self._prove(working))
+            self._bench.spawn(self._prove(working))
         return working
 
     async def _prove(self, working: Working) -> None:
@@ -336,7 +343,9 @@ class Lane:
             fresh = await orders.get(working.order.id)
             assert fresh is not None
             working.order = fresh
-            if fresh.state not in states.TERMINAL:
+            if fresh.order_flags:
+                working.order = await self._committed(fresh)
+            elif fresh.state not in states.TERMINAL:
                 end = await prove(working, self.account, self._parts, self.book)
                 if end is not None:
                     await self._settle(working, *end)
@@ -345,30 +354,22 @@ class Lane:
             return False
         return True
 
+    async def _committed(self, order: Order) -> Order:
+        """Waits until a stateful order is proved to be in the chain's state, or over."""
+        while order.state not in states.RESTING and order.state not in states.TERMINAL:
+            await self._parts.clock.sleep(LOOK_EVERY_S)
+            await self.resting.prove_one(order)
+            fresh = await orders.get(order.id)
+            assert fresh is not None
+            order = fresh
+        return order
+
     async def _settle(self, working: Working, state: str, evidence: str) -> None:
         async with self._lock:
             order = await orders.get(working.order.id)
             assert order is not None
             if order.state not in states.TERMINAL:
-                now = self._parts.clock.now()
-                await self._transition(order, state, evidence, resolved_at=now)
-
-    async def _transition(self, order: Order, state: str, evidence: str, **values: Any) -> None:
-        states.check_transition(order.state, state)
-        async with self._parts.ledger.executing():
-            await orders.append_transition(
-                order, state, evidence, self._parts.ledger.epoch, self._parts.clock.now(), **values
-            )
-            if order.signal_id is not None:
-                await self._tell(
-                    SignalChanged(order.signal_id), f"card:{order.signal_id}", order.signal_id
-                )
-        self._parts.outbox_bell.ring()
-
-    async def _tell(self, event: Any, key: str, signal_id: UUID | None) -> None:
-        await outbox.put(
-            self.account.trader_id, event, key=key, now=self._parts.clock.now(), signal_id=signal_id
-        )
+                await self._bench.transition(order, state, evidence)
 
     # what the chain says
 
@@ -378,7 +379,9 @@ class Lane:
             return
         async with self._lock:
             batch = await self._bookkeeper.book(fills)
-            await self._refresh_watch()
+            await self.guard.refresh()
+        if batch.orders or batch.position_ids:
+            self.guard.wake()
         for order in batch.orders.values():
             working = self._working.get(order.order_uuid)
             if working is not None and order.state in states.TERMINAL:
@@ -395,81 +398,32 @@ class Lane:
             if working is not None and row.removal_reason:
                 working.hint = row.removal_reason
         await self.book(fills)
+        if await self.resting.on_rows(changed):
+            async with self._lock:
+                await self.guard.refresh()
+            self.guard.wake()
+
+    async def cancel_resting(self, order_uuid: UUID) -> None:
+        """Notes that an order is to be cancelled; it is asked of the chain until it is gone."""
+        order = self.resting.get(order_uuid)
+        if order is None:
+            return
+        if order.cancel_asked_at is None:
+            async with self._lock, self._parts.ledger.executing():
+                await orders.ask_cancel(order, self._parts.clock.now())
+        self.guard.wake()
+
+    def plan_fits(self) -> bool | None:
+        """Whether the chain has room for another stop of this account; None where nobody knows."""
+        return self._sender.fits(len(self.resting.living()))
 
     # protection
-
-    async def _refresh_watch(self) -> None:
-        held = await positions.open_of([self.account.id])
-        self._watch.replace(held, await positions.protections([row.id for row in held]))
 
     async def refresh_watch(self) -> None:
         """The plan of a position was changed by its trader."""
         async with self._lock:
-            await self._refresh_watch()
-
-    def watched_tickers(self) -> set[str]:
-        """The markets in which a plan is watched."""
-        return self._watch.tickers()
-
-    def watched_positions(self) -> set[int]:
-        """The positions whose plan is watched or being carried out."""
-        return self._watch.positions()
-
-    async def on_prices(self, prices: dict[str, Decimal]) -> None:
-        """Closes what has met its plan."""
-        for met in self._watch.met(prices):
-            self._spawn(self._close_watched(met.position_id, met.breach))
-
-    async def _close_watched(self, position_id: int, breach: str) -> None:
-        async with self._lock, self._parts.ledger.executing():
-            position = await positions.get(position_id)
-            plan = await positions.protection(position_id)
-            if (
-                position is None
-                or position.state != "open"
-                or plan is None
-                or plan.state != "armed"
-            ):
-                return
-            await positions.set_protection_state(position_id, "closing")
-            intent = await intents.add(
-                account=await accounts.lock(self.account.id),
-                key=f"watch:{position_id}:{plan.attempts}",
-                source="watch",
-                kind="close",
-                payload={
-                    "ticker": position.ticker,
-                    "action": "close",
-                    "purpose": breach,
-                    "strategy_id": position.strategy_id,
-                },
-                now=self._parts.clock.now(),
-                signal_id=None,
-                position_id=position_id,
-            )
-        failpoints.hit("close_stored")
-        if intent is not None:
-            self.submit(intent)
-
-    async def _retry_close(self, intent: Intent) -> None:
-        """A plan's close did not flatten the position: arm again, say so, and try once more."""
-        assert intent.position_id is not None
-        position = await positions.get(intent.position_id)
-        plan = await positions.protection(intent.position_id)
-        if position is None or position.state != "open" or plan is None:
-            return
-        attempts = plan.attempts + 1
-        async with self._parts.ledger.executing():
-            await positions.set_protection_state(position.id, "armed", attempts)
-            if attempts in TOLD_ATTEMPTS:
-                await self._tell(
-                    ProtectionFailing(position.id, attempts),
-                    f"failing:{position.id}:{attempts}",
-                    position.signal_id,
-                )
-        self._parts.outbox_bell.ring()
-        await self._parts.clock.sleep(RETRY_PAUSE_S)
-        await self._close_watched(position.id, str(intent.payload["purpose"]))
+            await self.guard.refresh()
+        self.guard.wake()
 
 
 def _unknown_symbol(unknown: SymbolUnknown) -> Refusal:

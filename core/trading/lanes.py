@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -24,9 +25,14 @@ from core.trading.decision import Refusal
 from core.trading.lane import Lane
 from core.trading.parts import Parts
 from core.trading.reconcile import Reconciler
+from core.trading.signing import Signer
 from core.trading.venue import Venue
 
 log = structlog.get_logger(__name__)
+
+
+Subaccount = tuple[str, str, int]
+"""Network, address and number."""
 
 
 @dataclass
@@ -47,10 +53,13 @@ class Lanes:
         self.venues = venues
         self._parts_of = parts_of
         self._seats: dict[int, _Seat] = {}
+        self._by_subaccount: dict[Subaccount, dict[int, _Seat]] = {}
         self._opening = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self.reconciled: dict[int, bool] = {}
         self._networks: dict[int, NetworkName] = {}
+        for venue in venues.values():
+            venue.stream.urgent = partial(self._holds, venue)
 
     def get(self, account_id: int) -> Lane | None:
         seat = self._seats.get(account_id)
@@ -63,7 +72,10 @@ class Lanes:
     def watched_positions(self) -> set[int]:
         """The positions whose plan a lane watches now."""
         return {
-            p for seat in self._seats.values() if seat.ready for p in seat.lane.watched_positions()
+            p
+            for seat in self._seats.values()
+            if seat.ready
+            for p in seat.lane.guard.watched_positions()
         }
 
     async def expect_all(self) -> None:
@@ -96,9 +108,11 @@ class Lanes:
             return False
         if seat is None:
             parts = self._parts_of(venue)
-            lane = Lane(account, credential.sealed, credential.record, parts)
-            seat = _Seat(lane, Reconciler(account, parts, lane.book))
+            signer = Signer(account, credential, parts.vault, venue.network.chain_id)
+            lane = Lane(account, signer, parts)
+            seat = _Seat(lane, lane.reconciler)
             self._seats[account.id] = seat
+            self._by_subaccount.setdefault(_subaccount(account), {})[account.id] = seat
             await venue.stream.subscribe(account.address, account.subaccount_number)
         await venue.tickers()
         if not await seat.reconciler.run():
@@ -116,10 +130,10 @@ class Lanes:
         seat = self._seats.pop(account_id, None)
         if seat is None:
             return
-        venue = self.venues[seat.lane.account.network]  # type: ignore[index]
-        await venue.stream.unsubscribe(
-            seat.lane.account.address, seat.lane.account.subaccount_number
-        )
+        account = seat.lane.account
+        self._by_subaccount[_subaccount(account)].pop(account_id, None)
+        venue = self.venues[account.network]  # type: ignore[index]
+        await venue.stream.unsubscribe(account.address, account.subaccount_number)
         await seat.lane.close()
 
     async def close(self) -> None:
@@ -149,11 +163,12 @@ class Lanes:
         self.reconciled[account.id] = await seat.reconciler.run()
         venue = self.venues[account.network]  # type: ignore[index]
         prices = {}
-        for ticker in seat.lane.watched_tickers():
-            market = await venue.market(ticker)
+        for ticker in seat.lane.guard.watched_tickers():
+            market = (await venue.quotes.quote(ticker)).market
             if market is not None and market.oracle_price is not None:
                 prices[ticker] = market.oracle_price
-        await seat.lane.on_prices(prices)
+        await seat.lane.guard.on_prices(prices)
+        seat.lane.guard.wake()
 
     async def on_event(self, venue: Venue, event: StreamEvent) -> None:
         """Routes what a stream said."""
@@ -184,23 +199,26 @@ class Lanes:
             if seat.lane.account.network != venue.network.name:
                 continue
             prices = {}
-            for ticker in seat.lane.watched_tickers():
+            for ticker in seat.lane.guard.watched_tickers():
                 market = venue.stream.markets.get(ticker)
                 if market is not None and market.oracle_price is not None:
                     prices[ticker] = market.oracle_price
             if prices:
-                await seat.lane.on_prices(prices)
+                await seat.lane.guard.on_prices(prices)
 
     def _of(self, venue: Venue, address: str, number: int) -> list[_Seat]:
-        return [
-            seat
-            for seat in self._seats.values()
-            if seat.lane.account.network == venue.network.name
-            and seat.lane.account.address == address
-            and seat.lane.account.subaccount_number == number
-        ]
+        seats = self._by_subaccount.get((venue.network.name, address, number), {})
+        return list(seats.values())
+
+    def _holds(self, venue: Venue, address: str, number: int) -> bool:
+        """Whether a subaccount's news matter more than others': a plan of it is watched."""
+        return any(seat.lane.guard.watched_positions() for seat in self._of(venue, address, number))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _subaccount(account: Account) -> Subaccount:
+    return (account.network, account.address, account.subaccount_number)

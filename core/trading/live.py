@@ -5,11 +5,12 @@ from __future__ import annotations
 from core.trading.holdings import PositionDesk
 from core.trading.intake import AlertDesk
 from core.trading.office import Office
+from core.trading.order_desk import OrderDesk
 from core.trading.people import PeopleDesk
 from core.trading.strategies import StrategyDesk
 
 
-class LiveDesk(PeopleDesk, StrategyDesk, AlertDesk, PositionDesk):
+class LiveDesk(PeopleDesk, StrategyDesk, AlertDesk, PositionDesk, OrderDesk):
     """What `core.trading.desk.Desk` promises, on a ledger and real networks."""
 
     def __init__(self, office: Office) -> None:
@@ -17,6 +18,7 @@ class LiveDesk(PeopleDesk, StrategyDesk, AlertDesk, PositionDesk):
         StrategyDesk.__init__(self, office)
         AlertDesk.__init__(self, office)
         PositionDesk.__init__(self, office)
+        OrderDesk.__init__(self, office)
 
     async def open(self) -> None:
         """Ready for alerts: from here on they are stored, though lanes may still be reconciling."""

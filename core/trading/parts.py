@@ -44,4 +44,5 @@ class Parts:
     outbox_bell: Bell
     good_til_blocks: int = 10
     default_slippage_bps: int = 100
+    stop_slippage_bps: int | None = None
     observer: Observer = field(default_factory=NoObserver)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from typing import Any, Literal
 
-from core.signals.grammar import Level
+from core.signals.alert import Level
 
 Breach = Literal["take_profit", "stop_loss"]
 

@@ -47,14 +47,14 @@ async def prove(
     limit = working.order.good_til_block
 
     async def look() -> Sequence[IndexerFill]:
-        return await parts.venue.indexer.all_fills_since(
+        return await parts.venue.indexer.urgently().all_fills_since(
             account.address, account.subaccount_number, max(0, limit - 2 * SHORT_BLOCK_WINDOW)
         )
 
     while not await parts.venue.wait_past(limit, stop=working.settled, within_s=LOOK_S):
         if working.settled.is_set():
             return None
-        if parts.venue.news_missing:
+        if parts.venue.news_missing(account.address, account.subaccount_number):
             with contextlib.suppress(IndexerError):
                 await book(await look())
     while True:

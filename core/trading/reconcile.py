@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import structlog
 
-from core.dydx.indexer import IndexerError
+from core.dydx.indexer import Indexer, IndexerError
 from core.dydx.indexer_types import IndexerFill
 from core.events import MismatchFound
 from core.ledger import accounts, outbox, positions
@@ -35,22 +35,41 @@ class Reconciler:
 
     async def run(self) -> bool:
         """Books missing fills and compares positions; False when the indexer could not be read."""
-        indexer = self._parts.venue.indexer
         address, number = self._account.address, self._account.subaccount_number
+        indexer, stream = self._parts.venue.indexer, self._parts.venue.stream
+        if not stream.urgent(address, number):
+            indexer = indexer.in_bulk()
+        needs = stream.needs_backfill(address, number)
         try:
-            height = (await indexer.height()).height
+            height = await indexer.recent_height()
             since = max(0, self._account.fills_height - OVERLAP_BLOCKS)
             fills = await indexer.all_fills_since(address, number, since)
             await self._book(fills)
-            rows = await indexer.perpetual_positions(address, number, status="OPEN")
+            snapshot_holds = needs is not None and not needs.outdates_snapshot(fills)
+            on_chain = await self._positions(indexer, by_stream=snapshot_holds)
         except IndexerError:
             return False
         self._account.fills_height = height
         async with self._parts.ledger.executing():
             await accounts.set_fills_height(self._account.id, height)
-        on_chain = {row.market: row.size for row in rows if row.size}
+        if needs is not None:
+            stream.backfilled(needs)
         await self._compare(on_chain)
         return True
+
+    async def _positions(self, indexer: Indexer, *, by_stream: bool) -> dict[str, Decimal]:
+        """Signed sizes by ticker: the stream's while its snapshot holds, else asked for."""
+        address, number = self._account.address, self._account.subaccount_number
+        stream = self._parts.venue.stream
+        mirror = stream.account(address, number)
+        if by_stream and mirror is not None and mirror.height is not None:
+            return {ticker: held.size for ticker, held in mirror.positions().items()}
+        read = await indexer.subaccount(address, number)
+        if read is None:
+            return {}
+        stream.take_read(read)
+        rows = read.open_perpetual_positions.values()
+        return {row.market: row.size for row in rows if row.size}
 
     async def _compare(self, on_chain: dict[str, Decimal]) -> None:
         """A difference that two checks in a row find alike is told; fills explain it by then."""

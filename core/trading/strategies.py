@@ -11,9 +11,9 @@ from core.ledger.models import Strategy
 from core.signals.identity import secret_hash
 from core.signals.symbols import SymbolUnknown, resolve
 from core.signals.template import alert_template
-from core.trading.connections import AccountDesk
 from core.trading.desk import StrategyChange
 from core.trading.holdings import plain_view
+from core.trading.key_desk import KeyDesk
 from core.trading.views import DeskError, NewSecret, StrategyView, TraderView
 
 SECRET_BYTES = 32
@@ -38,7 +38,7 @@ _CLEARABLE = frozenset(
 )
 
 
-class StrategyDesk(AccountDesk):
+class StrategyDesk(KeyDesk):
     """Strategies of accounts."""
 
     async def create_strategy(self, trader: TraderView, account_id: int, name: str) -> NewSecret:

@@ -10,13 +10,14 @@ from typing import Any
 
 from core.clock import Clock
 from core.dydx.indexer import Indexer, IndexerError
-from core.dydx.markets import Market
 from core.dydx.network import Network
 from core.dydx.node import NodePool, NodeUnreachable
+from core.dydx.node_types import Tip
 from core.dydx.stream import BlockHeight, Connected, Stream, StreamEvent
 from core.trading.decision import Refusal
+from core.trading.owner import Owner
+from core.trading.quotes import FRESH_S, Quotes
 
-FRESH_S = 10.0
 HEAD_S = 4.0
 POLL_S = 1.0
 
@@ -41,8 +42,11 @@ class Venue:
         self.stream = stream
         self._clock = clock
         self._moved = asyncio.Event()
-        self._rest_prices_at: float | None = None
+        self.quotes = Quotes(node, indexer, stream, clock)
         self._block_time: dt.datetime | None = None
+        self._owners: dict[str, Owner] = {}
+        self._node_height = 0
+        self._node_height_at: float | None = None
         self.connections = 0
 
     async def close(self) -> None:
@@ -50,51 +54,50 @@ class Venue:
         await self.indexer.close()
         await self.node.close()
 
+    def owner(self, address: str) -> Owner:
+        """What all lanes of an address share here."""
+        if address not in self._owners:
+            self._owners[address] = Owner(address, self.node, self._clock)
+        return self._owners[address]
+
+    async def tip(self) -> Tip:
+        """The last block: the stream's while it is at the head, else the node's. Raises
+        NodeUnreachable.
+        """
+        if self._at_head() and self.stream.height is not None and self._block_time is not None:
+            return Tip(self.stream.height, self._block_time)
+        block = await self.node.tip()
+        if block.height > self._node_height:
+            self._node_height, self._node_height_at = block.height, self._clock.monotonic()
+        return block
+
+    def block_age_s(self) -> float:
+        """Seconds since the last block came here, by a clock that nobody sets."""
+        seen = [at for at in (self.stream.height_received, self._node_height_at) if at is not None]
+        return self._clock.monotonic() - max(seen) if seen else 0.0
+
     def note(self, event: StreamEvent) -> None:
         """Wakes those who wait for a height; counts how often the stream came up."""
-        if isinstance(event, Connected):
+        if isinstance(event, Connected) and (event.again or not self.connections):
             self.connections += 1
         if isinstance(event, BlockHeight):
             self._block_time = event.time
+            self.quotes.note(event)
             self._moved.set()
             self._moved = asyncio.Event()
 
     @property
     def prices_fresh(self) -> bool:
-        """Prices are current while the stream delivers blocks, or shortly after a REST refresh."""
-        if self.stream.fresh(FRESH_S) and self.stream.markets.loaded:
-            return True
-        return self._recent(self._rest_prices_at)
-
-    def _recent(self, at: float | None) -> bool:
-        return at is not None and self._clock.monotonic() - at < FRESH_S
-
-    async def market(self, ticker: str) -> Market | None:
-        """The market with its current oracle price; None when dYdX has no such market.
-
-        Raises Refusal `prices_stale` when neither stream nor REST gives a current price.
-        """
-        await self._refresh_prices()
-        return self.stream.markets.get(ticker)
+        """Whether the prices in memory are the present ones."""
+        return self.quotes.fresh
 
     async def tickers(self) -> tuple[str, ...]:
-        await self._refresh_prices()
+        """The markets, read if none is known yet. Raises Refusal `prices_stale`."""
+        if not self.stream.markets.loaded:
+            quote = await self.quotes.quote("")
+            if not self.stream.markets.loaded:
+                raise Refusal("prices_stale", quote.stale or "dYdX's markets cannot be read.")
         return tuple(self.stream.markets.tickers())
-
-    async def _refresh_prices(self) -> None:
-        if self.prices_fresh:
-            return
-        try:
-            self.stream.markets.replace(await self.indexer.perpetual_markets())
-        except IndexerError:
-            if self.stream.markets.loaded and self._recent(self.stream.height_received):
-                return  # the websocket is gone, but its last prices are of a moment ago
-            raise Refusal(
-                "prices_stale",
-                "dYdX's prices cannot be read at the moment, neither by stream nor by request. "
-                "Nothing was sent.",
-            ) from None
-        self._rest_prices_at = self._clock.monotonic()
 
     async def height(self) -> int:
         """The chain's height: the stream's while it is at the head, else the node's.
@@ -103,7 +106,7 @@ class Venue:
         """
         if self._at_head() and self.stream.height is not None:
             return self.stream.height
-        return (await self.node.latest_block()).height
+        return (await self.node.tip()).height
 
     def _at_head(self) -> bool:
         """Whether the stream told of a block just now, and of one that was made just now.
@@ -117,10 +120,9 @@ class Venue:
         age_s = (self._clock.now() - self._block_time).total_seconds()
         return abs(age_s) <= HEAD_S
 
-    @property
-    def news_missing(self) -> bool:
-        """Whether fills may have happened that the stream did not tell of."""
-        return not self.stream.fresh(HEAD_S)
+    def news_missing(self, address: str, number: int) -> bool:
+        """Whether fills of a subaccount may have happened that the stream did not tell of."""
+        return not self.stream.account_fresh(address, number, HEAD_S)
 
     async def wait_past(self, height: int, *, stop: asyncio.Event, within_s: float) -> bool:
         """Waits until node and indexer both passed `height`; False as soon as `stop` is set, or
@@ -141,7 +143,7 @@ class Venue:
         if self.stream.fresh(FRESH_S) and seen is not None and seen <= height:
             return False
         try:
-            if (await self.node.latest_block()).height <= height:
+            if (await self.node.tip()).height <= height:
                 return False
             return (await self.indexer.height()).height > height
         except (NodeUnreachable, IndexerError):

@@ -37,7 +37,8 @@ class TraderView:
 @dataclass(frozen=True)
 class AccountView:
     """An account with what the chain and its indexer said of it last; amounts None while they
-    cannot be reached.
+    cannot be reached. `credential`: mnemonic or trading_key; `markets`: what a trading key may
+    trade, None for all.
     """
 
     id: int
@@ -46,12 +47,16 @@ class AccountView:
     subaccount_number: int
     equity: Decimal | None
     free_collateral: Decimal | None
+    credential: str = "mnemonic"
+    authenticator_id: int | None = None
+    markets: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
 class CredentialPreview:
-    """An account derived from a phrase and looked up on chain, kept in memory under `token` until
-    confirmed (10 minutes).
+    """An account that a phrase or a trading key leads to, looked up on chain; the key is kept in
+    memory under `token` until confirmed (10 minutes). `kind`: mnemonic or trading_key; `markets`:
+    what a trading key may trade, None for all.
     """
 
     token: str
@@ -61,6 +66,9 @@ class CredentialPreview:
     equity: Decimal | None
     free_collateral: Decimal | None
     known_on_chain: bool
+    kind: str = "mnemonic"
+    authenticator_id: int | None = None
+    markets: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -99,16 +107,19 @@ class NewSecret:
 
 @dataclass(frozen=True)
 class OrderView:
-    """An order as a message needs it. `slippage_percent` is signed: positive is worse than the
-    oracle price at decision.
+    """An order as a message needs it. `kind`: market, limit, post_only or stop. `slippage_percent`
+    is signed: positive is worse than the oracle price at decision. `expires_at` is set for orders
+    in the chain's state.
     """
 
     id: int
     purpose: str
+    kind: str
     ticker: str
     side: str
     size: Decimal
     limit_price: Decimal
+    trigger_price: Decimal | None
     reference_price: Decimal
     reduce_only: bool
     state: str
@@ -116,6 +127,7 @@ class OrderView:
     codespace: str | None
     tx_hash: str
     good_til_block: int
+    expires_at: dt.datetime | None
     filled_size: Decimal
     average_price: Decimal | None
     slippage_percent: Decimal | None
@@ -127,7 +139,8 @@ class OrderView:
 @dataclass(frozen=True)
 class PositionView:
     """A position with its plan and the price it would close at now. `size` is unsigned; `side` LONG
-    or SHORT.
+    or SHORT. `stop_on_chain` and `target_on_chain`: an order that closes all of it there is proved
+    to rest in the chain's state; what is not is watched by the bot.
     """
 
     id: int
@@ -153,14 +166,17 @@ class PositionView:
     closed_at: dt.datetime | None
     take_profit: Decimal | None
     stop_loss: Decimal | None
-    held_by: str | None
+    stop_on_chain: bool
+    target_on_chain: bool
     tick_size: Decimal
     step_size: Decimal
 
 
 @dataclass(frozen=True)
 class SignalView:
-    """All that the one message of a signal shows."""
+    """All that the one message of a signal shows. `plan_on_chain`: whether the chain has room for
+    the stop of a position that is being opened; None where nobody knows.
+    """
 
     id: UUID
     trader_id: int
@@ -175,6 +191,20 @@ class SignalView:
     duplicates: int
     orders: tuple[OrderView, ...]
     position: PositionView | None
+    plan_on_chain: bool | None = None
+
+
+@dataclass(frozen=True)
+class OpenOrderView:
+    """An order of the bot that waits in the chain's state. `protects`: it is part of a plan and is
+    changed there. `cancel_asked`: it is to be gone, which is not proved yet.
+    """
+
+    order: OrderView
+    network: NetworkName
+    account_id: int
+    protects: bool
+    cancel_asked: bool
 
 
 @dataclass(frozen=True)

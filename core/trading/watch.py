@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -12,22 +12,26 @@ from core.trading.plan import Breach, breach
 
 @dataclass
 class WatchedPlan:
-    """An armed plan. `fired` keeps one price from triggering twice before the ledger says so."""
+    """An armed plan. `fired` keeps one price from triggering twice before the ledger says so;
+    `on_chain` names the levels for which an order rests there.
+    """
 
     position_id: int
     ticker: str
     long: bool
     take_profit: Decimal | None
     stop_loss: Decimal | None
+    on_chain: frozenset[Breach] = field(default=frozenset(), compare=False)
     fired: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)
 class Met:
-    """A plan that a price has met."""
+    """A plan that a price has met. `on_chain`: an order rests there for it."""
 
     position_id: int
     breach: Breach
+    on_chain: bool = False
 
 
 class PlanWatch:
@@ -37,8 +41,15 @@ class PlanWatch:
         self._account = account
         self._plans: dict[int, WatchedPlan] = {}
 
-    def replace(self, held: list[Position], plans: Mapping[int, Protection]) -> None:
-        """Takes over what the ledger holds now."""
+    def replace(
+        self,
+        held: list[Position],
+        plans: Mapping[int, Protection],
+        resting: Collection[tuple[int, Breach]] = (),
+    ) -> None:
+        """Takes over what the ledger holds now; `resting` are the levels that an order on chain
+        holds, by position.
+        """
         before = self._plans
         self._plans = {}
         for position in held:
@@ -51,6 +62,7 @@ class PlanWatch:
                 position.side == "LONG",
                 plan.take_profit,
                 plan.stop_loss,
+                frozenset(what for row, what in resting if row == position.id),
             )
             earlier = before.get(position.id)
             if earlier is not None and earlier == watched:
@@ -80,5 +92,5 @@ class PlanWatch:
             )
             if hit is not None:
                 plan.fired = True
-                found.append(Met(plan.position_id, hit))
+                found.append(Met(plan.position_id, hit, hit in plan.on_chain))
         return found

@@ -11,6 +11,7 @@ from handlers.chat.buttons import AccountButton, MenuButton
 from handlers.chat.deps import ChatDeps
 from handlers.chat.sending import answer, say, show
 from handlers.chat.texts import accounts as texts
+from handlers.chat.texts.keys import progress
 
 
 def build_router() -> Router:
@@ -65,7 +66,8 @@ async def confirm_disconnect(
 async def disconnect(
     query: CallbackQuery, bot: Bot, deps: ChatDeps, trader: TraderView, callback_data: AccountButton
 ) -> None:
-    """Erases the key."""
-    await deps.desk.disconnect_account(trader, callback_data.account_id)
-    await answer(query, "Disconnected.")
-    await show(bot, query, texts.disconnected())
+    """Cancels its orders, then erases the key; the end is told as a message of its own."""
+    await answer(query, "Disconnecting…")
+    shown = query.message.message_id if query.message is not None else None
+    work = await deps.desk.disconnect_account(trader, callback_data.account_id, shown)
+    await show(bot, query, progress(work))

@@ -22,8 +22,30 @@ class NetworkButton(CallbackData, prefix="nw"):
     network: Literal["paper", "testnet", "mainnet"]
 
 
+class WayButton(CallbackData, prefix="wy"):
+    """How to connect: with a trading key, with a phrase that is used once, with a phrase whose key
+    is kept; `choose` shows the ways again, `why` what the difference is.
+    """
+
+    way: Literal["key", "once", "keep", "choose", "why"]
+    network: Literal["paper", "testnet", "mainnet"]
+
+
+class OfferButton(CallbackData, prefix="of"):
+    """An answer to the offer of a trading key: make it, look at the wallet again, another way."""
+
+    do: Literal["make", "check", "other"]
+
+
+class KeyButton(CallbackData, prefix="kw"):
+    """Something about work on a key."""
+
+    action: Literal["retry", "abandon", "abandon_yes", "erase", "remove", "check"]
+    work_id: Number
+
+
 class PreviewButton(CallbackData, prefix="pv"):
-    """Whether the account made from a phrase is the right one."""
+    """Whether the account that a phrase or key leads to is the right one."""
 
     yes: bool
 
@@ -31,7 +53,7 @@ class PreviewButton(CallbackData, prefix="pv"):
 class MenuButton(CallbackData, prefix="mn"):
     """Opens a list."""
 
-    what: Literal["positions", "strategies", "accounts", "status", "connect"]
+    what: Literal["positions", "orders", "strategies", "accounts", "status", "connect"]
 
 
 class AccountButton(CallbackData, prefix="ac"):
@@ -80,6 +102,13 @@ class PositionButton(CallbackData, prefix="po"):
     version: Number
     nonce: Number
     card: bool
+
+
+class OrderButton(CallbackData, prefix="or"):
+    """Something about a waiting order."""
+
+    action: Literal["cancel", "cancel_yes"]
+    order_id: Number
 
 
 class PlanButton(CallbackData, prefix="pl"):

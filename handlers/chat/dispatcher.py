@@ -8,7 +8,17 @@ from aiogram import BaseMiddleware, Bot, Dispatcher
 from aiogram.dispatcher.event.telegram import TelegramEventObserver
 from aiogram.types import BotCommand, BotCommandScopeAllPrivateChats
 
-from handlers.chat import accounts, admin, errors, onboarding, positions, status, strategies
+from handlers.chat import (
+    accounts,
+    admin,
+    errors,
+    keys,
+    onboarding,
+    orders,
+    positions,
+    status,
+    strategies,
+)
 from handlers.chat import help as helping
 from handlers.chat.deps import ChatDeps
 from handlers.chat.middlewares import (
@@ -47,9 +57,11 @@ def build_dispatcher(deps: ChatDeps) -> Dispatcher:
     dispatcher.include_routers(
         helping.build_router(),
         onboarding.build_router(),
+        keys.build_router(),
         accounts.build_router(),
         strategies.build_router(),
         positions.build_router(),
+        orders.build_router(),
         status.build_router(),
         admin.build_router(),
         helping.build_fallback_router(),

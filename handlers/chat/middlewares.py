@@ -16,7 +16,7 @@ from core.trading.desk import Desk
 from core.trading.views import DeskError, TraderView
 from handlers.chat import sending
 from handlers.chat.deps import ChatDeps
-from handlers.chat.phrases import looks_like_phrase
+from handlers.chat.phrases import looks_like_key, looks_like_secret
 from handlers.chat.sending import answer, delete, say
 from handlers.chat.states import SECRET_STATES
 from handlers.chat.texts import general, onboarding
@@ -58,8 +58,8 @@ class PrivateOnly(BaseMiddleware):
 
 
 class StrayPhrase(BaseMiddleware):
-    """A secret phrase that nobody asked for is deleted before anything else looks at it. With
-    `always` also while one is awaited (edits are never an answer).
+    """A secret phrase or private key that nobody asked for is deleted before anything else looks
+    at it. With `always` also while one is awaited (edits are never an answer).
     """
 
     def __init__(self, *, always: bool = False) -> None:
@@ -70,12 +70,16 @@ class StrayPhrase(BaseMiddleware):
             return await handler(event, data)
         words = event.text or event.caption or ""
         awaited = data.get("raw_state") in SECRET_STATES and not words.startswith("/")
-        if (awaited and not self._always) or not looks_like_phrase(words):
+        if (awaited and not self._always) or not looks_like_secret(words):
             return await handler(event, data)
         bot: Bot = data["bot"]
         deps: ChatDeps = data["deps"]
         deleted = await erase_for_good(bot, deps, event)
-        await say(bot, event.chat.id, general.stray_phrase(deleted=deleted))
+        await say(
+            bot,
+            event.chat.id,
+            general.stray_secret(deleted=deleted, key=looks_like_key(words)),
+        )
         return None
 
 

@@ -8,10 +8,15 @@ from aiogram.fsm.state import State, StatesGroup
 
 
 class Connecting(StatesGroup):
-    """A key is awaited, or the answer whether its account is the right one."""
+    """A key is awaited, or the answer whether its account is the right one. The conversation's data
+    hold the network and the way (key, once, keep, remove), never the key.
+    """
 
     phrase = State()
+    trading_key = State()
     confirm = State()
+    offer = State()
+    removal = State()
 
 
 class NamingStrategy(StatesGroup):
@@ -35,5 +40,5 @@ class AdjustingPlan(StatesGroup):
 
 
 SECRET_STATES: Final = frozenset(
-    state.state for state in (Connecting.phrase, Connecting.confirm) if state.state is not None
+    state.state for state in Connecting.__states__ if state.state is not None
 )

@@ -45,6 +45,8 @@ async def offer_phrase(house: ProcessHouse) -> None:
     house.user.start()
     welcome = await house.user.wait_for_text("Where do you want to start?", WITHIN_S)
     house.user.press(welcome.id, "Testnet")
+    ways = await house.user.wait_for_text("How do you want to connect", WITHIN_S)
+    house.user.press(ways.id, "3 Keep phrase")
     await house.user.wait_for_text("Send the secret phrase", WITHIN_S)
 
 

@@ -94,9 +94,10 @@ async def test_each_node_takes_over_from_the_one_before_and_after_the_last_the_t
     for number, ticker in enumerate(markets):
         answer = await house.alert("buy", ticker=ticker, size_usd="50")
         assert answer["status"] in ("ACCEPTED", "FILLED", "PENDING")
-        await house.sees(ticker, "filled")
+        await house.sees(ticker, "filled", "protected on chain")
         took = [node.calls[broadcast] for node in house.paper.nodes]
-        assert took == [1] * (number + 1) + [0] * (4 - number)
+        assert took[number] > 0
+        assert not any(took[number + 2 :])  # the next one may have got a hedged copy
         await house.paper.nodes[number].kill()
     await house.alert("buy", ticker="AVAX-USD", size_usd="50")
     told = await house.sees("AVAX-USD", "No dYdX node could be reached", reply=True)

@@ -99,6 +99,8 @@ async def test_a_phrase_sent_to_a_process_that_dies_is_asked_for_again_and_never
         await first.work()
         ann.press(ann.screen()[-1].id, "Testnet")
         await first.work()
+        ann.press(ann.screen()[-1].id, "3 Keep phrase")
+        await first.work()
         ann.say(" ".join(PHRASE))
         await first.work()
         preview = ann.screen()[-1]
@@ -107,7 +109,7 @@ async def test_a_phrase_sent_to_a_process_that_dies_is_asked_for_again_and_never
         desk.previews.clear()
         second = Process(emulator, clock, desk)
         chats = await find_interrupted(second.deps)
-        assert chats == [1]
+        assert [chat.chat_id for chat in chats] == [1]
         await ask_them_again(second.bot, chats)
         assert "send the phrase again" in bot_texts(ann)[-1]
         ann.press(preview.id, "Yes, this one")

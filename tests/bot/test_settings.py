@@ -103,7 +103,7 @@ def test_a_secret_file_that_is_missing_or_empty_is_named(
         ("PUBLIC_URL", "https://desk example.org", "https://desk.example.org"),
         ("TELEGRAM_API_URL", "ftp://x", "https://api.telegram.org"),
         ("LOG_LEVEL", "loud", "debug, info"),
-        ("PAPER_PRICES", "moon", "walk or still"),
+        ("PAPER_PRICES", "moon", "mainnet, walk or still"),
     ],
 )
 def test_a_malformed_value_is_one_line_with_name_value_and_cure(
@@ -269,13 +269,18 @@ def test_the_paper_command_runs_in_any_folder(tmp_path: Path) -> None:
         load_paper_settings({}, file)
 
 
-def test_mainnet_is_understood_but_refused_while_stops_do_not_rest_on_chain(
-    tmp_path: Path,
-) -> None:
+def test_mainnet_is_taken_where_it_is_named_and_only_there(tmp_path: Path) -> None:
     settings = load(tmp_path, BOT_TOKEN=TOKEN, NETWORKS="testnet,mainnet")
-    with pytest.raises(SettingsError, match="stops do not rest on chain yet"):
-        settings.refuse_unready()
-    load(tmp_path, BOT_TOKEN=TOKEN).refuse_unready()
+    settings.refuse_unready()
+    assert settings.network("mainnet").chain_id == "dydx-mainnet-1"
+    assert "mainnet" not in load(tmp_path, BOT_TOKEN=TOKEN).networks
+
+
+def test_how_far_a_stop_may_fill_is_a_setting_in_percent(tmp_path: Path) -> None:
+    assert load(tmp_path, BOT_TOKEN=TOKEN).stop_slippage_bps is None
+    given = load(tmp_path, BOT_TOKEN=TOKEN, STOP_SLIPPAGE_PERCENT="7.5")
+    assert given.stop_slippage_bps == 750
+    assert "STOP_SLIPPAGE_PERCENT" in refusal(tmp_path, STOP_SLIPPAGE_PERCENT="100")
 
 
 def test_a_missing_token_is_told_with_where_to_get_one(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
@@ -25,6 +26,17 @@ if TYPE_CHECKING:
     from core.paper.network import PaperNetwork
 
 _BLOCKS_TO_SHOW_A_PRICE: Final = 5
+_MILLISECOND: Final = dt.timedelta(milliseconds=1)
+# Faults of a node: the name in a body, and the node's own.
+_OF_NODE: Final = {
+    "answer_lost": "answer_lost",
+    "request_lost": "request_lost",
+    "rtt_ms": "rtt_ms",
+    "rtt_jitter_ms": "rtt_jitter_ms",
+    "node_down": "down",
+    "node_behind_blocks": "behind_blocks",
+    "node_stands_apart": "stands_apart",
+}
 _STANDSTILL: Final = "The chain made no block in time, so this is not known to have happened."
 
 
@@ -67,6 +79,8 @@ class NetworkControls:
     def set_price_mode(self, mode: PriceMode, seed: int | None, volatility: Decimal | None) -> None:
         """Let prices walk, or hold them; what is not given stays."""
         settings = self._exchange.prices.settings
+        if mode == "mainnet" and self._exchange.prices.source is None:
+            raise Refused("This network was not started with prices to follow.")
         settings.mode = mode
         settings.seed = settings.seed if seed is None else seed
         settings.volatility = settings.volatility if volatility is None else volatility
@@ -95,38 +109,48 @@ class NetworkControls:
         market = self._exchange.governance.markets[clob_pair_id]
         return Book(self._levels(market, Side.BUY), self._levels(market, Side.SELL))
 
-    def node_faults(self) -> NodeFaults:
-        """Faults in force; of several nodes the largest count and round trip."""
-        nodes, refusal = self._network.nodes, self._exchange.faults.order_refused
-        lost = [node.faults.answer_lost for node in nodes]
+    def node_count(self) -> int:
+        """How many nodes the network has."""
+        return len(self._network.nodes)
+
+    def node_faults(self, node: int | None = None) -> NodeFaults:
+        """Faults in force at a node; at several the largest of each."""
+        exchange, chain = self._exchange, self._network.chain
+        nodes = self._network.nodes if node is None else [self._network.nodes[node]]
+        refusal = exchange.faults.order_refused
         return NodeFaults(
-            fill_withheld=bool(self._exchange.faults.fill_withheld),
-            answer_lost=True
-            if any(each is True for each in lost)
-            else max(map(int, lost), default=0) or False,
+            fill_withheld=bool(exchange.faults.fill_withheld),
             order_refused=None
             if refusal is None
             else OrderRefusal(refusal.codespace, refusal.code, refusal.count),
-            rtt_ms=max((node.faults.rtt_ms for node in nodes), default=0),
+            chain_halted=chain.paused,
+            clock_skew_ms=chain.skew // _MILLISECOND,
+            **{
+                name: _largest([getattr(each.faults, own) for each in nodes])
+                for name, own in _OF_NODE.items()
+            },
         )
 
-    def set_node_faults(self, faults: NodeFaults) -> None:
-        """Put these faults in force."""
-        present = self.node_faults()
+    def set_node_faults(self, faults: NodeFaults, node: int | None = None) -> None:
+        """Put these faults in force; what did not change stays as it is at each node."""
+        present, exchange, chain = self.node_faults(node), self._exchange, self._network.chain
         if faults.fill_withheld != present.fill_withheld:
-            self._exchange.faults.fill_withheld = faults.fill_withheld
+            exchange.faults.fill_withheld = faults.fill_withheld
         if faults.order_refused != present.order_refused:
             refusal = faults.order_refused
-            self._exchange.faults.order_refused = (
+            exchange.faults.order_refused = (
                 None
                 if refusal is None
                 else ExchangeRefusal(refusal.codespace, refusal.code, count=refusal.count)
             )
-        for node in self._network.nodes:
-            if faults.answer_lost is not present.answer_lost:
-                node.faults.answer_lost = faults.answer_lost
-            if faults.rtt_ms != present.rtt_ms:
-                node.faults.rtt_ms = faults.rtt_ms
+        chain.paused = faults.chain_halted
+        chain.skew = faults.clock_skew_ms * _MILLISECOND
+        for each in self._network.nodes if node is None else [self._network.nodes[node]]:
+            for name, own in _OF_NODE.items():
+                value = getattr(faults, name)
+                before = getattr(present, name)
+                if (value, type(value)) != (before, type(before)):  # True is not 1
+                    setattr(each.faults, own, value)
 
     def grpc_calls(self) -> Mapping[str, int]:
         """Calls of all nodes by full method name."""
@@ -147,7 +171,8 @@ class NetworkControls:
             "chainId": self._exchange.chain_id,
             "chainHeight": self._exchange.height,
             "prices": {
-                "mode": prices.mode,
+                "mode": self._exchange.prices.mode,
+                "wanted": prices.mode,
                 "seed": prices.seed,
                 "volatility": number(prices.volatility),
             },
@@ -171,3 +196,10 @@ class NetworkControls:
             await self._network.chain.included(tx_hash)
         except TimeoutError as error:
             raise Refused(_STANDSTILL) from error
+
+
+def _largest(values: list[Any]) -> Any:
+    """The worst of the nodes' values; True is worse than any count."""
+    if any(value is True for value in values):
+        return True
+    return max(values, key=int, default=0)

@@ -15,23 +15,26 @@ from core.dydx.protocol import INDEXER_NAMESPACE
 from core.paper.happenings import (
     BlockCommitted,
     Filled,
+    FundingIndexed,
     OracleMoved,
     PaperOrder,
+    PremiumSampled,
+    Rewarded,
     StatefulChanged,
     SubaccountChanged,
     SubaccountKey,
     Transferred,
 )
-from core.paper.indexer import closing, order_shapes, positions, shapes
+from core.paper.indexer import closing, funding, order_life, positions, shapes
 from core.paper.indexer.records import (
     ZERO,
     FillRow,
     OrderRow,
     PositionRow,
+    RewardRow,
     SubaccountRow,
     TradeRow,
     TransferRow,
-    order_id_of,
     subaccount_id_of,
 )
 from core.paper.indexer.texts import EXACT, iso, milliseconds, number, usdc
@@ -41,9 +44,8 @@ if TYPE_CHECKING:
     from core.paper.indexer.rows import Rows
 
 Json = dict[str, Any]
-REWARD_SHARE: Final = Decimal("0.99")
-NATIVE_COIN_USD: Final = Decimal("23.5")
-"""What the paper network's native coin is taken to be worth where rewards are counted out."""
+_DELEVERAGING: Final = ("DELEVERAGED", "OFFSETTING")
+_OFF_TICK_STEP: Final = Decimal(1).scaleb(-16)
 
 
 class BlockWork:
@@ -60,6 +62,8 @@ class BlockWork:
             if isinstance(event, SubaccountChanged)
         }
         self.updates: list[Update] = []
+        self.late: list[Update] = []
+        self.touched: set[SubaccountKey] = set()
         self.trades: list[TradeRow] = []
         self.order_fills: dict[str, list[FillRow]] = {}
         self.last_fill = {
@@ -71,6 +75,8 @@ class BlockWork:
     def run(self) -> list[Update]:
         """Apply the block; answers the messages."""
         rows, previous = self.rows, self.rows.time
+        counts = bool(self.last_fill) or rows.candles.begins_span(self.at, previous)
+        interest = rows.open_interest() if counts else None
         rows.height, rows.time = self.block.height, self.at
         self.updates.append(
             Update(
@@ -79,76 +85,103 @@ class BlockWork:
                 {"blockHeight": str(rows.height), "time": iso(self.at)},
             )
         )
-        self._rewards()
+        for event in self.block.events:
+            if isinstance(event, Rewarded):
+                self._rewarded(event)
         for index, event in enumerate(self.block.events):
             if isinstance(event, Filled):
                 self._filled(index, event)
             elif isinstance(event, Transferred):
                 self._transferred(event)
             elif isinstance(event, StatefulChanged):
-                self._stateful(event)
+                order_life.stateful(self, event)
             elif isinstance(event, OracleMoved):
                 self._oracle(event)
+            elif isinstance(event, PremiumSampled):
+                funding.sampled(rows, event)
+            elif isinstance(event, FundingIndexed):
+                funding.indexed(rows, event, self.at, self.block.height)
         for final in self.finals.values():
             self._settle(final)
-        self.updates += closing.trades(rows, self.trades)
+        self.updates += self.late
+        self.updates += closing.trades(rows, self.trades, interest)
         closing.forget_canceled(rows)
         closing.sample_hours(rows, previous)
         self.updates += closing.statistics(rows)
         return self.updates
 
-    def _rewards(self) -> None:
-        fees: dict[str, int] = {}
-        for event in self.block.events:
-            if isinstance(event, Filled) and event.liquidity == "TAKER":
-                owner = event.subaccount.owner
-                fees[owner] = fees.get(owner, 0) + event.fee_quote_quantums
-        for owner, fee in fees.items():
-            if fee > 0:
-                reward = EXACT.divide(EXACT.multiply(usdc(fee), REWARD_SHARE), NATIVE_COIN_USD)
-                reward = reward.quantize(Decimal(1).scaleb(-18), None, EXACT)
-                self.rows.rewards[owner] = EXACT.add(self.rows.rewards.get(owner, ZERO), reward)
-                contents = {
-                    "tradingReward": number(reward),
-                    "createdAtHeight": str(self.block.height),
-                    "createdAt": iso(self.at),
-                }
-                self._tell(SubaccountKey(owner, 0), {"tradingReward": contents})
+    def _rewarded(self, event: Rewarded) -> None:
+        """A trading reward; it is always told on subaccount 0."""
+        amount = Decimal(event.amount).scaleb(-18, EXACT)
+        row = RewardRow(event.owner, amount, self.at, self.block.height)
+        self.rows.rewards.setdefault(event.owner, []).append(row)
+        contents = {
+            "tradingReward": number(amount),
+            "createdAtHeight": str(self.block.height),
+            "createdAt": iso(self.at),
+        }
+        self.tell(SubaccountKey(event.owner, 0), {"tradingReward": contents})
 
     def _filled(self, index: int, event: Filled) -> None:
-        row = self._subaccount(event.subaccount)
+        row, settled = self._touch(event.subaccount)
         sign = 1 if event.side == "BUY" else -1
         after = event.quantums_before + sign * event.quantums
-        changed = self._hold(row, event.clob_pair_id, after)
+        changed = [*self._hold(row, event.clob_pair_id, after), *settled]
         row.usdc += -sign * event.quote_quantums - event.fee_quote_quantums
         row.updated_height = self.block.height
-        self._tell(
+        self.tell(
             event.subaccount,
-            {"perpetualPositions": changed, "assetPositions": [self._asset(row)]},
+            {"perpetualPositions": self._told(changed), "assetPositions": [self._asset(row)]},
         )
         fill = self._book_fill(event)
         group = _group(event)
         self.order_fills.setdefault(group, []).append(fill)
-        order = self._order_after(event) if event.order is not None else None
+        told = None
+        if event.order is not None:
+            _, told = order_life.after_fill(self, event, event.order)
         if self.last_fill[group] == index:
-            self._tell_fills(event, group, order)
+            self._tell_fills(event, group, told)
         if event.liquidity == "TAKER":
             self._trade(event, fill)
 
-    def _tell_fills(self, event: Filled, group: str, order: OrderRow | None) -> None:
+    def _tell_fills(self, event: Filled, group: str, order: Json | None) -> None:
         market = self.rows.markets[event.clob_pair_id]
         contents: Json = {
             "fills": [shapes.fill_ws(fill, market) for fill in self.order_fills[group]],
-            "perpetualPositions": [
-                shapes.position_ws(
-                    self._position(event), market.ticker, self.rows.price(event.clob_pair_id)
-                )
-            ],
+            "perpetualPositions": self._told([self._position(event)]),
             "blockHeight": str(self.block.height),
         }
         if order is not None:
-            contents["orders"] = [order_shapes.order_row_full(order, market)]
-        self._tell(event.subaccount, contents)
+            contents["orders"] = [order]
+        self.tell(event.subaccount, contents)
+
+    def _touch(self, key: SubaccountKey) -> tuple[SubaccountRow, list[PositionRow]]:
+        """The row of a subaccount that this block changes. The first time in a block its funding is
+        settled; answers the positions that paid or received.
+        """
+        row, final = self._subaccount(key), self.finals.get(key)
+        if final is None or not final.funding or key in self.touched:
+            return row, []
+        self.touched.add(key)
+        row.usdc = final.usdc_quote_quantums - self._moved(key)
+        paid = dict(final.funding)
+        changed = [each for each in self.rows.open_positions(key) if each.market in paid]
+        for position in changed:
+            amount = usdc(paid[position.market])
+            position.net_funding = EXACT.add(position.net_funding, amount)
+        for position in self.rows.open_positions(key):
+            position.unsettled = ZERO
+        return row, changed
+
+    def _told(self, changed: list[PositionRow]) -> list[Json]:
+        """Position rows as the websocket tells them, by market; a row is told once."""
+        rows = {id(each): each for each in sorted(changed, key=lambda each: each.market)}
+        return [
+            shapes.position_ws(
+                each, self.rows.markets[each.market].ticker, self.rows.price(each.market)
+            )
+            for each in rows.values()
+        ]
 
     def _subaccount(self, key: SubaccountKey) -> SubaccountRow:
         """The row of a subaccount. One that was never heard of starts from its final state less
@@ -172,14 +205,11 @@ class BlockWork:
                 moved += _transfer_sign(event, key) * event.quote_quantums
         return moved
 
-    def _hold(self, row: SubaccountRow, market_id: int, quantums: int) -> list[Json]:
-        """Change a position; answers the changed rows as the websocket tells them."""
-        market = self.rows.markets[market_id]
-        size = market.scale.size_of(quantums)
+    def _hold(self, row: SubaccountRow, market_id: int, quantums: int) -> list[PositionRow]:
+        """Change a position; answers the changed rows."""
+        size = self.rows.markets[market_id].scale.size_of(quantums)
         rows = self.rows.positions.setdefault(row.key, [])
-        changed = positions.hold(rows, row, market_id, quantums, size, self.at, self.block.height)
-        price = self.rows.price(market_id)
-        return [shapes.position_ws(each, market.ticker, price) for each in changed]
+        return positions.hold(rows, row, market_id, quantums, size, self.at, self.block.height)
 
     def _position(self, event: Filled) -> PositionRow:
         """The position row into which a fill counts."""
@@ -196,12 +226,15 @@ class BlockWork:
         position = self._position(event)
         size = market.scale.size_of(event.quantums)
         price = market.scale.price_of(event.subticks)
+        is_deleveraging = event.kind in _DELEVERAGING
+        if is_deleveraging:
+            price = EXACT.divide(usdc(event.quote_quantums), size).quantize(_OFF_TICK_STEP)
         event_id = event.event_id.hex()
         name = f"{event_id}-{event.liquidity}"
         fill = FillRow(
             id=str(uuid.uuid5(INDEXER_NAMESPACE, name)),
             subaccount=event.subaccount,
-            order_id=None if event.order is None else order_id_of(event.order.key),
+            order_id=None if event.order is None else order_life.row_id_of(event),
             market=event.clob_pair_id,
             side=event.side,
             liquidity=event.liquidity,
@@ -215,39 +248,20 @@ class BlockWork:
             transaction_hash=event.transaction_hash,
             created_at=self.at,
             created_height=self.block.height,
-            size_before=EXACT.subtract(position.sum_open, position.sum_close),
-            entry_before=position.entry_price if position.sum_open else None,
-            side_before=position.side,
+            size_before=None
+            if is_deleveraging
+            else EXACT.subtract(position.sum_open, position.sum_close),
+            entry_before=position.entry_price
+            if position.sum_open and not is_deleveraging
+            else None,
+            side_before=None if is_deleveraging else position.side,
         )
         self.rows.fills.setdefault(event.subaccount, []).append(fill)
         positions.count_in(position, fill)
         return fill
 
-    def _order_after(self, event: Filled) -> OrderRow:
-        """The order's row after the fill, and what the node's memory still holds of it."""
-        order = event.order
-        assert order is not None
-        row_id = order_id_of(order.key)
-        row = self._row_of(order, row_id)
-        row.order = order
-        row.total_filled = event.total_filled_quantums
-        row.status = self._status_after(row)
-        row.updated_at, row.updated_height = self.at, self.block.height
-        if row.status != "OPEN":
-            self.rows.memory.pop(row_id, None)
-        return row
-
-    def _status_after(self, row: OrderRow) -> str:
-        order = row.order
-        if row.total_filled >= order.quantums or order.key.order_flags == 128:
-            return "FILLED"
-        if order.time_in_force == 1:
-            return "CANCELED"
-        if order.good_til_block_time is None and row.id in self.rows.canceled:
-            return self.rows.canceled[row.id][0]
-        return "OPEN"
-
-    def _row_of(self, order: PaperOrder, row_id: str, status: str = "OPEN") -> OrderRow:
+    def row_of(self, order: PaperOrder, row_id: str, status: str = "OPEN") -> OrderRow:
+        """The row of an order, made now where there is none."""
         row = self.rows.orders.get(row_id)
         if row is None:
             height = self.block.height
@@ -287,12 +301,13 @@ class BlockWork:
         ends.append((event.recipient_address, event.recipient_number))
         keys = [SubaccountKey(address, n) for address, n in ends if n is not None]
         for key in keys:
-            held = self._subaccount(key)
+            held, settled = self._touch(key)
             amount = _transfer_sign(event, key) * event.quote_quantums
             held.usdc += amount
             held.net_transfers += amount
             held.updated_height = self.block.height
-            self._tell(key, {"assetPositions": [self._asset(held)]})
+            told = {"perpetualPositions": self._told(settled)} if settled else {}
+            self.tell(key, {**told, "assetPositions": [self._asset(held)]})
         within = len(keys) == 2 and _parent(keys[0]) == _parent(keys[1])
         for key in keys:
             incoming = (key.owner, key.number) == (row.recipient, row.recipient_number)
@@ -310,31 +325,6 @@ class BlockWork:
                     {"blockHeight": height} if within else None,
                 )
             )
-
-    def _stateful(self, event: StatefulChanged) -> None:
-        order = event.order
-        row_id = order_id_of(order.key)
-        known = self.rows.orders.get(row_id)
-        renewed = event.status != "CANCELED" and known is not None and known.status == "CANCELED"
-        if renewed:
-            self.rows.orders.pop(row_id)
-            self.rows.order_ids[order.key.subaccount].remove(row_id)
-        row = self._row_of(order, row_id, event.status)
-        if row.status != "FILLED":
-            row.status = event.status
-        row.updated_at, row.updated_height = self.at, self.block.height
-        market = self.rows.markets[order.key.clob_pair_id]
-        if event.status == "UNTRIGGERED":
-            message = order_shapes.order_row_full(row, market)
-            height = self.block.height
-        elif event.status == "OPEN":
-            message, height = order_shapes.opened_order(order, "OPEN", market, row), self.before
-        else:
-            filled = {"totalFilled": number(market.scale.size_of(row.total_filled))}
-            reason = event.reason or "USER_CANCELED"
-            message = order_shapes.removed_order(order, "CANCELED", reason, market, row, filled)
-            height = self.before
-        self._tell(order.key.subaccount, {"orders": [message], "blockHeight": str(height)})
 
     def _oracle(self, event: OracleMoved) -> None:
         market = self.rows.by_oracle.get(event.market_id)
@@ -354,37 +344,40 @@ class BlockWork:
 
     def _settle(self, final: SubaccountChanged) -> None:
         """Take the committed state; what the block's other events did not tell is told here."""
-        row = self._subaccount(final.subaccount)
+        row, changed = self._touch(final.subaccount)
         held = {market_id: size for market_id, size in final.positions if size}
-        moved = [
-            market_id
-            for market_id in row.positions.keys() | held.keys()
-            if row.positions.get(market_id, 0) != held.get(market_id, 0)
-        ]
+        for market_id in row.positions.keys() | held.keys():
+            if row.positions.get(market_id, 0) != held.get(market_id, 0):
+                changed += self._hold(row, market_id, held.get(market_id, 0))
         contents: Json = {}
-        for market_id in sorted(moved):
-            changed = self._hold(row, market_id, held.get(market_id, 0))
-            contents.setdefault("perpetualPositions", []).extend(changed)
-        if row.usdc != final.usdc_quote_quantums:
+        if changed:
+            contents["perpetualPositions"] = self._told(changed)
+        if changed or row.usdc != final.usdc_quote_quantums:
             row.usdc = final.usdc_quote_quantums
             contents["assetPositions"] = [self._asset(row)]
         if contents:
             row.updated_height = self.block.height
-            self._tell(row.key, contents)
+            self.tell(row.key, contents)
 
     def _asset(self, row: SubaccountRow) -> Json:
         position_id = str(uuid.uuid5(INDEXER_NAMESPACE, f"{subaccount_id_of(row.key)}-0"))
         return shapes.asset_ws(row.key, position_id, row.usdc)
 
-    def _tell(self, key: SubaccountKey, contents: Json) -> None:
+    def tell(self, key: SubaccountKey, contents: Json) -> None:
+        """Tell the subscribers of a subaccount what this block did to it."""
         contents.setdefault("blockHeight", str(self.block.height))
         self.updates.append(self.rows.subaccount_update(key, contents))
+
+    def tell_late(self, key: SubaccountKey, order: Json) -> None:
+        """Tell about an order what the cache says after the block; it has not seen its height."""
+        contents = {"orders": [order], "blockHeight": str(self.before)}
+        self.late.append(self.rows.subaccount_update(key, contents))
 
 
 def _group(event: Filled) -> str:
     """Fills of one order make one message; those of liquidations one each."""
     owner = event.subaccount
-    name = order_id_of(event.order.key) if event.order is not None else event.event_id.hex()
+    name = event.event_id.hex() if event.order is None else order_life.row_id_of(event)
     return f"{owner.owner}/{owner.number}/{name}"
 
 

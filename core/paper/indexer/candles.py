@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Final
 
@@ -28,36 +28,76 @@ def key_of(clob_pair_id: int, resolution: str) -> str:
 
 
 class Candles:
-    """Series of candles, oldest first."""
+    """Series of candles, oldest first.
+
+    A market has candles from its first trade on. At each new span the old candle gets its last
+    middle price and a new one begins, without trades where there were none.
+    """
 
     def __init__(self, mid_price: Callable[[int], Decimal | None]) -> None:
         self.series: dict[str, list[CandleRow]] = {}
         self._mid_price = mid_price
 
-    def take(self, trade: TradeRow, open_interest: Decimal) -> list[CandleRow]:
-        """Count a trade in; answers the candle of each resolution that it changed."""
-        return [self._take(trade, each, open_interest) for each in RESOLUTIONS]
+    def begins_span(self, at: dt.datetime, previous: dt.datetime | None) -> bool:
+        """Whether a block at this time begins a new span of the shortest resolution."""
+        return previous is None or _started_at(at, 60) != _started_at(previous, 60)
+
+    def take(
+        self, at: dt.datetime, made: Mapping[int, list[TradeRow]], interest: Mapping[int, Decimal]
+    ) -> list[CandleRow]:
+        """Count a block's trades in, with the open interest before the block by market; answers the
+        candles that were made or changed.
+        """
+        changed: list[CandleRow] = []
+        known = {int(key.partition("/")[0]) for key in self.series}
+        for market in sorted(known | made.keys()):
+            for resolution in RESOLUTIONS:
+                changed += self._advance(
+                    market, resolution, at, made.get(market, []), interest.get(market, Decimal(0))
+                )
+        return changed
 
     def of(self, clob_pair_id: int, resolution: str) -> list[CandleRow]:
         """Candles of a market, oldest first."""
         return self.series.get(key_of(clob_pair_id, resolution), [])
 
-    def _take(self, trade: TradeRow, resolution: str, open_interest: Decimal) -> CandleRow:
-        series = self.series.setdefault(key_of(trade.market, resolution), [])
-        started_at = _started_at(trade.created_at, RESOLUTIONS[resolution])
-        mid = self._mid_price(trade.market)
+    def _advance(
+        self,
+        market: int,
+        resolution: str,
+        at: dt.datetime,
+        trades: list[TradeRow],
+        interest: Decimal,
+    ) -> list[CandleRow]:
+        series = self.series.setdefault(key_of(market, resolution), [])
+        started_at = _started_at(at, RESOLUTIONS[resolution])
+        changed: list[CandleRow] = []
         if not series or series[-1].started_at != started_at:
-            series.append(_new_candle(trade, resolution, started_at, open_interest, mid))
+            mid = self._mid_price(market)
+            if series:
+                series[-1].mid_close = mid
+                changed.append(series[-1])
+            price = trades[0].price if trades else series[-1].close
+            series.append(_new_candle(market, resolution, started_at, price, interest, mid))
+            changed.append(series[-1])
             del series[:-_KEPT]
-        candle = series[-1]
-        candle.low = min(candle.low, trade.price)
-        candle.high = max(candle.high, trade.price)
-        candle.close = trade.price
-        candle.base_volume = EXACT.add(candle.base_volume, trade.size)
-        candle.usd_volume = EXACT.fma(trade.price, trade.size, candle.usd_volume)
-        candle.trades += 1
-        candle.mid_close = mid
-        return candle
+        elif trades:
+            changed.append(series[-1])
+        for trade in trades:
+            _count(series[-1], trade)
+        return changed
+
+
+def _count(candle: CandleRow, trade: TradeRow) -> None:
+    """Count a trade into its candle; the first one sets the opening price anew."""
+    if not candle.trades:
+        candle.open = candle.low = candle.high = trade.price
+    candle.low = min(candle.low, trade.price)
+    candle.high = max(candle.high, trade.price)
+    candle.close = trade.price
+    candle.base_volume = EXACT.add(candle.base_volume, trade.size)
+    candle.usd_volume = EXACT.fma(trade.price, trade.size, candle.usd_volume)
+    candle.trades += 1
 
 
 def _started_at(at: dt.datetime, seconds: int) -> dt.datetime:
@@ -66,20 +106,21 @@ def _started_at(at: dt.datetime, seconds: int) -> dt.datetime:
 
 
 def _new_candle(
-    trade: TradeRow,
+    market: int,
     resolution: str,
     started_at: dt.datetime,
+    price: Decimal,
     open_interest: Decimal,
     mid: Decimal | None,
 ) -> CandleRow:
     return CandleRow(
         started_at=started_at,
-        market=trade.market,
+        market=market,
         resolution=resolution,
-        low=trade.price,
-        high=trade.price,
-        open=trade.price,
-        close=trade.price,
+        low=price,
+        high=price,
+        open=price,
+        close=price,
         base_volume=Decimal(0),
         usd_volume=Decimal(0),
         trades=0,

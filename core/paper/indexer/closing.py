@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from core.paper.indexer import markets, shapes
-from core.paper.indexer.records import ZERO, CandleRow, PnlRow, TradeRow
+from core.paper.indexer.records import PnlRow, TradeRow
 from core.paper.indexer.texts import usdc
 from core.paper.indexer.updates import Update
 
@@ -19,29 +21,29 @@ CANCELED_SHOWN_BLOCKS: Final = 20
 _HOURS_KEPT: Final = 25
 
 
-def trades(rows: Rows, made: list[TradeRow]) -> list[Update]:
+def trades(
+    rows: Rows, made: list[TradeRow], interest: Mapping[int, Decimal] | None
+) -> list[Update]:
     """Keep a block's trades and count them into candles; per market one message of its trades, and
-    one for each candle that they changed.
+    one for each candle that was made or changed. `interest` is the open interest before the block;
+    without it the block neither traded nor began a new span.
     """
     updates: list[Update] = []
     by_market: dict[int, list[TradeRow]] = {}
     for trade in made:
         by_market.setdefault(trade.market, []).append(trade)
-    interest = rows.open_interest() if by_market else {}
     for market_id, ours in by_market.items():
         kept = rows.trades.setdefault(market_id, [])
         kept.extend(ours)
         del kept[:-TRADES_KEPT]
-        ticker = rows.markets[market_id].ticker
         told = {"trades": [shapes.trade_ws(trade) for trade in ours]}
-        updates.append(Update("v4_trades", ticker, told))
-        candles: dict[str, CandleRow] = {}
-        for trade in ours:
-            for row in rows.candles.take(trade, interest.get(market_id, ZERO)):
-                candles[row.resolution] = row
-        for resolution, row in candles.items():
-            told = shapes.candle(row, ticker)
-            updates.append(Update("v4_candles", f"{ticker}/{resolution}", told))
+        updates.append(Update("v4_trades", rows.markets[market_id].ticker, told))
+    if interest is None or rows.time is None:
+        return updates
+    for row in rows.candles.take(rows.time, by_market, interest):
+        ticker = rows.markets[row.market].ticker
+        told = shapes.candle(row, ticker)
+        updates.append(Update("v4_candles", f"{ticker}/{row.resolution}", told))
     return updates
 
 

@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed
 
 from core.paper.indexer import channels
 from core.paper.indexer.channels import LIMITS, NO_ID, NoSnapshot
+from core.paper.indexer.disturbance import Disturbance
 from core.paper.indexer.service import Indexer
 from core.paper.indexer.updates import Update
 
@@ -50,6 +51,7 @@ class Connection:
         self._out: asyncio.Queue[tuple[float, str]] = asyncio.Queue()
         self._snapshots: set[asyncio.Task[None]] = set()
         self._closing: tuple[int, str] | None = None
+        self._disturbance = Disturbance(lambda: indexer.faults, indexer.ws_connections)
 
     async def serve(self) -> None:
         """Serve until the connection ends."""
@@ -120,7 +122,8 @@ class Connection:
         message |= {"channel": channel, "version": version, "contents": contents}
         if n is not None:
             message["subaccountNumber"] = n
-        self._send(message)
+        for text in self._disturbance.passed(_text(message)):
+            self._send_text(text)
 
     # -- what the client says -----------------------------------------------------------------
 
@@ -198,7 +201,8 @@ class Connection:
         end = {"channel": channel, **shown}
         try:
             contents = channels.snapshot(self._indexer, channel, id_)
-            await self._indexer.clock.sleep(self._indexer.settings.snapshot_ms / 1000)
+            slow_ms = self._indexer.settings.snapshot_ms + self._indexer.faults.ws_snapshot_ms
+            await self._indexer.clock.sleep(slow_ms / 1000)
         except NoSnapshot as failure:
             self._send({"type": "error", "message": str(failure), **number, **end})
             return
@@ -251,8 +255,10 @@ class Connection:
             self._say(text)
 
     def _send(self, message: Json) -> None:
+        self._send_text(_text(message))
+
+    def _send_text(self, text: str) -> None:
         due = self._indexer.clock.monotonic() + self._indexer.rtt_s / 2
-        text = json.dumps(message, separators=(",", ":"), ensure_ascii=False)
         self._out.put_nowait((due, text))
         if self._out.qsize() > _UNSENT_AT_MOST:
             self._socket.transport.abort()
@@ -274,6 +280,8 @@ class Connection:
     async def _flush_batches(self) -> None:
         while True:
             await self._indexer.clock.sleep(self._indexer.settings.batch_ms / 1000)
+            for text in self._disturbance.released():
+                self._send_text(text)
             batches, self._batches = self._batches, {}
             for (channel, id_, version, n), contents in batches.items():
                 if (channel, id_) in self._subscriptions:
@@ -293,6 +301,10 @@ class Connection:
                 return
             except ConnectionClosed:
                 return
+
+
+def _text(message: Json) -> str:
+    return json.dumps(message, separators=(",", ":"), ensure_ascii=False)
 
 
 class _Missing:

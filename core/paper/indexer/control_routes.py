@@ -106,8 +106,8 @@ class ControlRoutes:
         """Let all prices walk, or hold them."""
         body = await _body(request, ("mode", "seed", "volatility"))
         mode = body.get("mode")
-        if mode not in ("walk", "still"):
-            raise BadBody('mode must be "walk" or "still".')
+        if mode not in ("walk", "still", "mainnet"):
+            raise BadBody('mode must be "walk", "still" or "mainnet".')
         seed = body.get("seed")
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
             raise BadBody("seed must be a whole number.")
@@ -141,15 +141,23 @@ class ControlRoutes:
     async def set_faults(self, request: web.Request) -> Answer:
         """Switch faults on and off; what the body does not name stays."""
         body = await _body(request, None)
-        change = faults.parse_change(body, self._controls.node_faults(), self._indexer.faults)
-        self._controls.set_node_faults(change.node)
+        node = faults.chosen_node(body, self._controls.node_count())
+        present = self._controls.node_faults(node)
+        change = faults.parse_change(body, present, self._indexer.faults)
+        self._controls.set_node_faults(change.node, node)
         self._indexer.set_faults(change.indexer)
         if change.close_sockets:
             self._close_sockets()
         return await self.faults(request)
 
     async def faults(self, request: web.Request) -> Answer:
-        return 200, faults.shown(self._controls.node_faults(), self._indexer.faults)
+        """Faults in force; those of the nodes together, and of several nodes also of each."""
+        controls, count = self._controls, self._controls.node_count()
+        answer = faults.shown(controls.node_faults(), self._indexer.faults)
+        if count > 1:
+            each = [controls.node_faults(node) for node in range(count)]
+            answer["nodes"] = [faults.shown_of_node(one) for one in each]
+        return 200, answer
 
     async def calls(self, request: web.Request) -> Answer:
         """Calls since the start or the last reset, by gRPC method and REST route."""

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Literal, Protocol
 
 Levels = tuple[tuple[Decimal, Decimal], ...]
-PriceMode = Literal["walk", "still"]
+PriceMode = Literal["walk", "still", "mainnet"]
 
 
 class Refused(Exception):
@@ -34,12 +34,21 @@ class OrderRefusal:
 
 @dataclass(frozen=True)
 class NodeFaults:
-    """Faults of the node. `answer_lost` counts answers still to be lost; True loses all."""
+    """Faults of the chain (fills withheld, orders refused, no blocks, clocks ahead) and of a node
+    or of all. Counts say how many broadcasts are still to be lost; True loses all.
+    """
 
     fill_withheld: bool = False
     answer_lost: bool | int = False
     order_refused: OrderRefusal | None = None
     rtt_ms: int = 0
+    rtt_jitter_ms: int = 0
+    request_lost: bool | int = False
+    node_down: bool = False
+    node_behind_blocks: int = 0
+    node_stands_apart: bool = False
+    chain_halted: bool = False
+    clock_skew_ms: int = 0
 
 
 class Controls(Protocol):
@@ -69,11 +78,16 @@ class Controls(Protocol):
     def book(self, clob_pair_id: int) -> Book:
         """The node's book of a market now."""
 
-    def node_faults(self) -> NodeFaults:
-        """Faults of the node in force."""
+    def node_count(self) -> int:
+        """How many nodes the network has."""
 
-    def set_node_faults(self, faults: NodeFaults) -> None:
-        """Put these faults in force in place of the present ones. Raises Refused."""
+    def node_faults(self, node: int | None = None) -> NodeFaults:
+        """Faults in force at a node, or at any (None)."""
+
+    def set_node_faults(self, faults: NodeFaults, node: int | None = None) -> None:
+        """Put these faults in force in place of the present ones, at a node or at all (None).
+        Raises Refused.
+        """
 
     def grpc_calls(self) -> Mapping[str, int]:
         """gRPC calls by method since the start or the last reset."""

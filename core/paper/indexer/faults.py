@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any, Final
 
 from core.paper.indexer.controls import NodeFaults, OrderRefusal
@@ -18,6 +19,7 @@ BLOCK_TEXTS: Final = {
 }
 _MAX_MS = 60_000
 _MAX_COUNT = 1_000_000
+_PPM = 1_000_000
 
 
 class BadBody(ValueError):
@@ -27,7 +29,8 @@ class BadBody(ValueError):
 @dataclass(frozen=True)
 class IndexerFaults:
     """Faults of the indexer. `rest_500` and `rest_429`: True for every request, or how many.
-    `address_blocked`: the code with which every address is refused.
+    `address_blocked`: the code with which every address is refused. `ws_dropped`, `ws_doubled` and
+    `ws_reordered` are shares of the data messages of each connection, in ppm.
     """
 
     indexer_lag_blocks: int = 0
@@ -35,6 +38,11 @@ class IndexerFaults:
     rest_500: bool | int = False
     rest_429: bool | int = False
     address_blocked: str | None = None
+    ws_dropped: int = 0
+    ws_doubled: int = 0
+    ws_reordered: int = 0
+    ws_seed: int = 1
+    ws_snapshot_ms: int = 0
 
 
 @dataclass(frozen=True)
@@ -51,14 +59,37 @@ _NAMES = (
     "answer_lost",
     "order_refused",
     "rtt_ms",
+    "rtt_jitter_ms",
+    "request_lost",
+    "node_down",
+    "node_behind_blocks",
+    "node_stands_apart",
+    "chain_halted",
+    "clock_skew_ms",
+    "node",
     "indexer_lag_blocks",
     "indexer_latency_ms",
     "ws_closed",
+    "ws_dropped",
+    "ws_doubled",
+    "ws_reordered",
+    "ws_seed",
+    "ws_snapshot_ms",
     "rest_500",
     "rest_429",
     "address_blocked",
     "clear",
 )
+
+
+def chosen_node(body: Any, count: int) -> int | None:
+    """The node that a body names by its index; None for all. Raises BadBody."""
+    node = body.get("node") if isinstance(body, dict) else None
+    if node is None:
+        return None
+    if isinstance(node, bool) or not isinstance(node, int) or not 0 <= node < count:
+        raise BadBody(f"node must be null (all nodes) or a whole number from 0 to {count - 1}.")
+    return node
 
 
 def parse_change(body: Any, node: NodeFaults, indexer: IndexerFaults) -> Change:
@@ -76,6 +107,13 @@ def parse_change(body: Any, node: NodeFaults, indexer: IndexerFaults) -> Change:
         answer_lost=_flag_or_count(body, "answer_lost", node.answer_lost),
         order_refused=_refusal(body, node.order_refused),
         rtt_ms=_whole(body, "rtt_ms", node.rtt_ms, _MAX_MS),
+        rtt_jitter_ms=_whole(body, "rtt_jitter_ms", node.rtt_jitter_ms, _MAX_MS),
+        request_lost=_flag_or_count(body, "request_lost", node.request_lost),
+        node_down=_flag(body, "node_down", node.node_down),
+        node_behind_blocks=_whole(body, "node_behind_blocks", node.node_behind_blocks, 1_000),
+        node_stands_apart=_flag(body, "node_stands_apart", node.node_stands_apart),
+        chain_halted=_flag(body, "chain_halted", node.chain_halted),
+        clock_skew_ms=_whole(body, "clock_skew_ms", node.clock_skew_ms, _MAX_MS, -_MAX_MS),
     )
     latency = indexer.indexer_latency_ms
     if body.get("indexer_latency_ms") is not None:
@@ -89,6 +127,11 @@ def parse_change(body: Any, node: NodeFaults, indexer: IndexerFaults) -> Change:
         rest_500=_flag_or_count(body, "rest_500", indexer.rest_500),
         rest_429=_flag_or_count(body, "rest_429", indexer.rest_429),
         address_blocked=_block_code(body, indexer.address_blocked),
+        ws_dropped=_share(body, "ws_dropped", indexer.ws_dropped),
+        ws_doubled=_share(body, "ws_doubled", indexer.ws_doubled),
+        ws_reordered=_share(body, "ws_reordered", indexer.ws_reordered),
+        ws_seed=_whole(body, "ws_seed", indexer.ws_seed, _MAX_COUNT),
+        ws_snapshot_ms=_whole(body, "ws_snapshot_ms", indexer.ws_snapshot_ms, _MAX_MS),
     )
     return Change(node, indexer, _flag(body, "ws_closed", False))
 
@@ -103,12 +146,40 @@ def shown(node: NodeFaults, indexer: IndexerFaults) -> Json:
         if refusal is None
         else {"codespace": refusal.codespace, "code": refusal.code, "count": refusal.count},
         "rtt_ms": node.rtt_ms,
+        "rtt_jitter_ms": node.rtt_jitter_ms,
+        "request_lost": node.request_lost,
+        "node_down": node.node_down,
+        "node_behind_blocks": node.node_behind_blocks,
+        "node_stands_apart": node.node_stands_apart,
+        "chain_halted": node.chain_halted,
+        "clock_skew_ms": node.clock_skew_ms,
         "indexer_lag_blocks": indexer.indexer_lag_blocks,
         "indexer_latency_ms": indexer.indexer_latency_ms,
         "rest_500": indexer.rest_500,
         "rest_429": indexer.rest_429,
         "address_blocked": indexer.address_blocked,
+        "ws_dropped": indexer.ws_dropped / _PPM,
+        "ws_doubled": indexer.ws_doubled / _PPM,
+        "ws_reordered": indexer.ws_reordered / _PPM,
+        "ws_seed": indexer.ws_seed,
+        "ws_snapshot_ms": indexer.ws_snapshot_ms,
     }
+
+
+_OF_NODE: Final = (
+    "answer_lost",
+    "request_lost",
+    "rtt_ms",
+    "rtt_jitter_ms",
+    "node_down",
+    "node_behind_blocks",
+    "node_stands_apart",
+)
+
+
+def shown_of_node(node: NodeFaults) -> Json:
+    """The faults in force at one node."""
+    return {name: getattr(node, name) for name in _OF_NODE}
 
 
 def _flag(body: Json, name: str, present: bool) -> bool:
@@ -118,11 +189,23 @@ def _flag(body: Json, name: str, present: bool) -> bool:
     return value
 
 
-def _whole(body: Json, name: str, present: int, limit: int) -> int:
+def _whole(body: Json, name: str, present: int, limit: int, least: int = 0) -> int:
     value = body.get(name, present)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= limit:
-        raise BadBody(f"{name} must be a whole number from 0 to {limit}.")
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= limit:
+        raise BadBody(f"{name} must be a whole number from {least} to {limit}.")
     return value
+
+
+def _share(body: Json, name: str, present: int) -> int:
+    """A share from 0 to 1, in ppm."""
+    if name not in body:
+        return present
+    value = body[name]
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        raise BadBody(f"{name} must be a number from 0 to 1, the share of the messages.")
+    if not 0 <= value <= 1:
+        raise BadBody(f"{name} must be a number from 0 to 1, the share of the messages.")
+    return int(value * _PPM)
 
 
 def _flag_or_count(body: Json, name: str, present: bool | int) -> bool | int:

@@ -113,12 +113,25 @@ class MarketRoutes:
         return {"candles": [shapes.candle(row, market.ticker) for row in found[:limit]]}
 
     async def historical_funding(self, request: web.Request) -> Any:
-        """No funding is paid on the paper network yet, so the list is empty."""
         checks = self._checks(request)
-        self._market(checks)
-        checks.limit()
+        market = self._market(checks)
+        limit = checks.limit()
+        before = checks.height("effectiveBeforeOrAtHeight")
+        at = checks.time("effectiveBeforeOrAt")
         checks.done()
-        return {"historicalFunding": []}
+        found = [
+            {
+                "ticker": market.ticker,
+                "rate": number(row.rate),
+                "price": number(row.price),
+                "effectiveAtHeight": str(row.effective_height),
+                "effectiveAt": iso(row.effective_at),
+            }
+            for row in reversed(self._rows.funding.get(market.id, []))
+            if (before is None or row.effective_height <= before)
+            and (at is None or row.effective_at <= at)
+        ]
+        return {"historicalFunding": found[:limit]}
 
     async def sparklines(self, request: web.Request) -> Any:
         checks = self._checks(request)
@@ -143,7 +156,10 @@ class MarketRoutes:
         return {"restricted": False}
 
     async def compliance(self, request: web.Request) -> Any:
-        return {"status": "COMPLIANT"}
+        if self._indexer.faults.address_blocked is None:
+            return {"status": "COMPLIANT"}
+        now = iso(self._indexer.clock.now())
+        return {"status": "BLOCKED", "reason": "MANUAL", "updatedAt": now}
 
     def _checks(self, request: web.Request) -> Checks:
         return Checks(request.query, request.match_info)

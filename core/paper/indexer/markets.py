@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from core.paper.governance import Market
+from core.paper.indexer import funding
 from core.paper.indexer.records import ZERO
 from core.paper.indexer.texts import EXACT, number, ppm
 
@@ -19,7 +20,6 @@ _DAY = dt.timedelta(hours=24)
 
 def market_object(rows: Rows, market: Market, interest: Decimal) -> Json:
     """A market as REST and the v4_markets snapshot show it."""
-    funding = number(EXACT.divide(Decimal(market.default_funding_ppm).scaleb(-6), Decimal(8)))
     tier, scale = market.tier, market.scale
     volume, trades = _day_volume(rows, market)
     return {
@@ -30,7 +30,7 @@ def market_object(rows: Rows, market: Market, interest: Decimal) -> Json:
         "priceChange24H": number(_day_change(rows, market)),
         "volume24H": number(volume),
         "trades24H": trades,
-        "nextFundingRate": funding,
+        "nextFundingRate": number(funding.next_rate(rows, market)),
         "initialMarginFraction": ppm(tier.initial_margin_ppm),
         "maintenanceMarginFraction": ppm(tier.maintenance_margin_ppm),
         "openInterest": number(interest),
@@ -44,7 +44,7 @@ def market_object(rows: Rows, market: Market, interest: Decimal) -> Json:
         "openInterestLowerCap": number(Decimal(tier.open_interest_lower_cap).scaleb(-6, EXACT)),
         "openInterestUpperCap": number(Decimal(tier.open_interest_upper_cap).scaleb(-6, EXACT)),
         "baseOpenInterest": "0",
-        "defaultFundingRate1H": funding,
+        "defaultFundingRate1H": number(funding.default_rate(market)),
     }
 
 
@@ -68,6 +68,7 @@ def changes(rows: Rows) -> Json:
             "priceChange24H": number(_day_change(rows, market)),
             "volume24H": number(volume),
             "trades24H": trades,
+            "nextFundingRate": number(funding.next_rate(rows, market)),
             "openInterest": number(interest.get(market.id, ZERO)),
         }
         last = rows.told_markets.get(market.ticker, {})

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from core.dydx.quantums import Scale
 from core.paper.governance import Market
-from core.paper.happenings import PaperOrder
+from core.paper.happenings import OrderKey, PaperOrder
 from core.paper.indexer.records import MemoryOrder, OrderRow, order_id_of, subaccount_id_of
 from core.paper.indexer.texts import from_unix, iso, number
 
@@ -67,14 +67,16 @@ def stamps(row: OrderRow | None) -> Json:
 
 
 def opened_order(order: PaperOrder, status: str, market: Market, row: OrderRow | None) -> Json:
-    """Websocket: an order the node took, or a stateful order that was placed or triggered."""
+    """Websocket: an order the node took, or a stateful order that was placed or triggered. A TWAP
+    order is called LIMIT here.
+    """
     return {
         **order_name(order),
         "side": order.side,
         "size": number(market.scale.size_of(order.quantums)),
         "price": number(market.scale.price_of(order.subticks)),
         "status": status,
-        "type": order_type(order),
+        "type": order_type(order, in_memory=order.twap is not None),
         "timeInForce": time_in_force(order),
         "postOnly": order.time_in_force == 2,
         "reduceOnly": order.reduce_only,
@@ -114,46 +116,84 @@ def removed_order(
     }
 
 
-def order_row_full(row: OrderRow, market: Market) -> Json:
-    """Websocket: the whole database row of an order, nulls included."""
-    order, scale = row.order, market.scale
+def unknown_removal(
+    key: OrderKey, status: str, reason: str, market: Market, row: OrderRow | None
+) -> Json:
+    """Websocket: the removal of an order that the cache does not hold, with what the database
+    knows of it.
+    """
+    message: Json = {
+        "id": order_id_of(key),
+        "subaccountId": subaccount_id_of(key.subaccount),
+        "clientId": str(key.client_id),
+        "clobPairId": str(key.clob_pair_id),
+        "status": status,
+        "orderFlags": str(key.order_flags),
+        "ticker": market.ticker,
+        "removalReason": REMOVAL_PREFIX + reason,
+    }
+    if row is None:
+        return message
+    full = order_row_full(row, market)
+    return {
+        **message,
+        **stamps(row),
+        "price": full["price"],
+        "size": full["size"],
+        "clientMetadata": full["clientMetadata"],
+        **({"reduceOnly": True} if row.order.reduce_only else {}),
+        "side": full["side"],
+        "timeInForce": full["timeInForce"],
+        "totalFilled": full["totalFilled"],
+        **expiry(row.order),
+        **trigger(row.order, market.scale),
+        "type": full["type"],
+    }
+
+
+def order_row_full(row: OrderRow, market: Market, part: PaperOrder | None = None) -> Json:
+    """Websocket: the whole database row of an order, nulls included. After a fill of a TWAP order
+    it carries the price, size, flags and expiry of the part that filled.
+    """
+    order, scale = part or row.order, market.scale
+    terms = row.order.twap
     stateful = order.good_til_block_time is not None
     return {
         "id": row.id,
         "side": order.side,
         "size": number(scale.size_of(order.quantums)),
-        "type": order_type(order),
+        "type": order_type(row.order),
         "price": number(scale.price_of(order.subticks)),
-        "feePpm": None,
+        "feePpm": None if order.builder_fee_ppm is None else str(order.builder_fee_ppm),
         "status": row.status,
         "clientId": str(order.key.client_id),
-        "duration": None,
-        "interval": None,
+        "duration": None if terms is None else str(terms.duration_s),
+        "interval": None if terms is None else str(terms.interval_s),
         "createdAt": iso(row.created_at),
         "updatedAt": iso(row.updated_at),
         "clobPairId": str(order.key.clob_pair_id),
-        "orderFlags": str(order.key.order_flags),
+        "orderFlags": str(256 if part is not None else order.key.order_flags),
         "reduceOnly": order.reduce_only,
         "timeInForce": time_in_force(order),
         "totalFilled": number(scale.size_of(row.total_filled)),
         "goodTilBlock": None if stateful else str(order.good_til_block),
         "subaccountId": subaccount_id_of(order.key.subaccount),
         "triggerPrice": trigger(order, scale).get("triggerPrice"),
-        "builderAddress": None,
+        "builderAddress": order.builder_address,
         "clientMetadata": str(order.client_metadata),
-        "priceTolerance": None,
+        "priceTolerance": None if terms is None else str(terms.price_tolerance_ppm),
         "createdAtHeight": str(row.created_height),
         "updatedAtHeight": str(row.updated_height),
         "goodTilBlockTime": expiry(order).get("goodTilBlockTime"),
-        "orderRouterAddress": "",
+        "orderRouterAddress": order.order_router_address or "",
         "postOnly": order.time_in_force == 2,
         "ticker": market.ticker,
     }
 
 
-def order_rest(row: OrderRow, market: Market) -> Json:
-    """REST: an order of the database, without its nulls."""
-    order, scale = row.order, market.scale
+def order_rest(row: OrderRow, market: Market, cached: PaperOrder | None = None) -> Json:
+    """REST: an order of the database, without its nulls. What the cache holds of it is newer."""
+    order, scale = cached or row.order, market.scale
     return {
         **order_name(order),
         "side": order.side,
@@ -171,7 +211,9 @@ def order_rest(row: OrderRow, market: Market) -> Json:
         **trigger(order, scale),
         "updatedAt": iso(row.updated_at),
         "updatedAtHeight": str(row.updated_height),
-        "orderRouterAddress": "",
+        **_builder(order),
+        **_spread(order),
+        "orderRouterAddress": order.order_router_address or "",
         "createdAt": iso(row.created_at),
         "postOnly": order.time_in_force == 2,
         "ticker": market.ticker,
@@ -198,5 +240,25 @@ def order_memory(memory: MemoryOrder, market: Market) -> Json:
         "orderFlags": str(order.key.order_flags),
         "clientMetadata": str(order.client_metadata),
         "subaccountNumber": order.key.subaccount.number,
-        "orderRouterAddress": "",
+        **_builder(order),
+        "orderRouterAddress": order.order_router_address or "",
+    }
+
+
+def _builder(order: PaperOrder) -> Json:
+    """REST: who built the order and for what fee, where the order says so."""
+    if order.builder_address is None:
+        return {}
+    return {"builderAddress": order.builder_address, "feePpm": str(order.builder_fee_ppm or 0)}
+
+
+def _spread(order: PaperOrder) -> Json:
+    """REST: how a TWAP order is spread."""
+    terms = order.twap
+    if terms is None:
+        return {}
+    return {
+        "duration": str(terms.duration_s),
+        "interval": str(terms.interval_s),
+        "priceTolerance": str(terms.price_tolerance_ppm),
     }

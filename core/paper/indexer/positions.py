@@ -1,7 +1,8 @@
 """How perpetual position rows come and go, as the real indexer keeps them.
 
 A block's new size changes the row first; the fill is then counted into the newest row as a whole.
-So a reversal by one fill closes the old row without an exit and gives the new one the whole size.
+So a reversal by one fill closes the old row without an exit and gives the new one the whole size,
+and the result that the old row had so far.
 Source: docs/protocol.md, market mathematics.
 """
 
@@ -52,7 +53,10 @@ def hold(
     if not quantums:
         return changed
     if current is None or current.status != "OPEN":
+        reversed_row = changed[0] if changed else None
         current = _opened(rows, owner, market, side, size, at, height)
+        if reversed_row is not None:
+            current.fees, current.own_pnl = reversed_row.fees, reversed_row.own_pnl
         rows.append(current)
         changed.append(current)
     current.size = size

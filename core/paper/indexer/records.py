@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from core.dydx.protocol import order_uuid, subaccount_uuid
-from core.paper.happenings import OrderKey, PaperOrder, SubaccountKey
+from core.paper.happenings import OrderKey, PaperOrder, SubaccountKey, TwapTerms
 
 ZERO = Decimal(0)
 
@@ -29,6 +29,7 @@ class SubaccountRow:
 class PositionRow:
     """A perpetual position from its opening to its end. Sizes are signed base units; `fees` are
     those of its fills, `own_pnl` the realised result of fills that were no liquidations.
+    `unsettled` is funding of past hours that the chain has not settled yet.
     """
 
     id: str
@@ -48,6 +49,7 @@ class PositionRow:
     fees: Decimal = ZERO
     own_pnl: Decimal = ZERO
     closed_at: dt.datetime | None = None
+    unsettled: Decimal = ZERO
 
 
 @dataclass
@@ -66,7 +68,9 @@ class OrderRow:
 
 @dataclass
 class MemoryOrder:
-    """A short-term order as the node's memory shows it: resting, or dropped a moment ago."""
+    """An order that the indexer holds in its cache: a short-term one that rests in the node's
+    memory, or a stateful one on the book.
+    """
 
     id: str
     order: PaperOrder
@@ -75,7 +79,9 @@ class MemoryOrder:
 
 @dataclass(frozen=True)
 class FillRow:
-    """One side of a match. `*_before` describe the position row before the fill."""
+    """One side of a match. `*_before` describe the position row before the fill; deleveraging does
+    not tell them.
+    """
 
     id: str
     subaccount: SubaccountKey
@@ -93,9 +99,9 @@ class FillRow:
     transaction_hash: str
     created_at: dt.datetime
     created_height: int
-    size_before: Decimal
+    size_before: Decimal | None
     entry_before: Decimal | None
-    side_before: str
+    side_before: str | None
 
 
 @dataclass(frozen=True)
@@ -158,6 +164,43 @@ class PnlRow:
     block_time: dt.datetime
 
 
+@dataclass(frozen=True)
+class FundingRow:
+    """The funding of one hour in one market; `rate` is the hour's."""
+
+    market: int
+    rate: Decimal
+    price: Decimal
+    effective_at: dt.datetime
+    effective_height: int
+
+
+@dataclass(frozen=True)
+class FundingPaymentRow:
+    """What one position paid (negative) or received at a full hour."""
+
+    subaccount: SubaccountKey
+    market: int
+    price: Decimal
+    size: Decimal
+    side: str
+    rate: Decimal
+    payment: Decimal
+    funding_index: Decimal
+    created_at: dt.datetime
+    created_height: int
+
+
+@dataclass(frozen=True)
+class RewardRow:
+    """A trading reward in the native coin."""
+
+    owner: str
+    amount: Decimal
+    created_at: dt.datetime
+    created_height: int
+
+
 @dataclass
 class Oracle:
     """A market's price; `recent` are hourly samples of the last day for the 24-hour change."""
@@ -172,6 +215,7 @@ _ROW_TYPES: dict[str, Any] = {
         SubaccountKey,
         OrderKey,
         PaperOrder,
+        TwapTerms,
         SubaccountRow,
         PositionRow,
         OrderRow,
@@ -181,6 +225,9 @@ _ROW_TYPES: dict[str, Any] = {
         TradeRow,
         CandleRow,
         PnlRow,
+        FundingRow,
+        FundingPaymentRow,
+        RewardRow,
         Oracle,
     )
 }

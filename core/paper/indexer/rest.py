@@ -12,7 +12,13 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from core.paper.indexer import account_routes, control_routes, market_routes
+from core.paper.indexer import (
+    account_routes,
+    control_routes,
+    history_routes,
+    market_routes,
+    social_routes,
+)
 from core.paper.indexer.checks import Invalid
 from core.paper.indexer.limits import Limiter
 from core.paper.indexer.service import Indexer
@@ -29,6 +35,8 @@ def rest_application(indexer: Indexer, close_sockets: Callable[[], None]) -> web
     service = _Service(indexer)
     app = web.Application(middlewares=[service.answer], client_max_size=64 * 1024)
     service.add_v4(app, market_routes.routes(indexer))
+    service.add_v4(app, social_routes.routes(indexer))
+    service.add_v4(app, history_routes.routes(indexer))
     service.add_v4(app, account_routes.routes(indexer))
     for method, path, handler in control_routes.routes(indexer, close_sockets):
         app.router.add_route(method, path, service.plain(handler))

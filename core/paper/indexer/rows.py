@@ -19,26 +19,27 @@ from core.paper.happenings import (
     OrderRemoved,
     SubaccountKey,
 )
-from core.paper.indexer import order_shapes
+from core.paper.indexer import funding, order_life
 from core.paper.indexer.blocks import BlockWork
 from core.paper.indexer.candles import Candles
 from core.paper.indexer.records import (
     ZERO,
     FillRow,
+    FundingPaymentRow,
+    FundingRow,
     MemoryOrder,
     Oracle,
     OrderRow,
     PnlRow,
     PositionRow,
+    RewardRow,
     SubaccountRow,
     TradeRow,
     TransferRow,
     decode,
     encode,
-    order_id_of,
-    subaccount_id_of,
 )
-from core.paper.indexer.texts import EXACT, number
+from core.paper.indexer.texts import EXACT
 from core.paper.indexer.updates import Update
 
 Json = dict[str, Any]
@@ -67,7 +68,13 @@ class Rows:
         self.transfers: list[TransferRow] = []
         self.trades: dict[int, list[TradeRow]] = {}
         self.pnl: dict[SubaccountKey, list[PnlRow]] = {}
-        self.rewards: dict[str, Decimal] = {}
+        self.rewards: dict[str, list[RewardRow]] = {}
+        self.funding: dict[int, list[FundingRow]] = {}
+        self.payments: dict[SubaccountKey, list[FundingPaymentRow]] = {}
+        self.premiums: dict[int, list[int]] = {}
+        self.next_rates: dict[int, Decimal] = {}
+        self.indices: dict[int, Decimal] = {}
+        self.early: dict[str, OrderRemoved] = {}
         self.candles = Candles(mid_price)
         self.oracles = {
             market.market_id: Oracle(market.price_usd(market.genesis_price))
@@ -85,16 +92,16 @@ class Rows:
         if isinstance(happening, BlockCommitted):
             return BlockWork(self, happening).run()
         if isinstance(happening, OrderOpened):
-            return self._opened(happening)
-        return self._removed(happening)
+            return order_life.opened(self, happening)
+        return order_life.removed(self, happening)
 
     def price(self, clob_pair_id: int) -> Decimal:
         """Oracle price of a market in USD."""
         return self.oracles[self.markets[clob_pair_id].market_id].price
 
     def equity(self, row: SubaccountRow) -> tuple[Decimal, Decimal]:
-        """Equity and free collateral of a subaccount, in USD."""
-        equity = Decimal(row.usdc).scaleb(-6, EXACT)
+        """Equity and free collateral of a subaccount, in USD, with funding not settled yet."""
+        equity = EXACT.add(Decimal(row.usdc).scaleb(-6, EXACT), funding.unsettled(self, row))
         margin = ZERO
         for market_id, quantums in row.positions.items():
             market = self.markets[market_id]
@@ -131,84 +138,8 @@ class Rows:
         """
         return Update("v4_subaccounts", f"{key.owner}/{key.number}", contents, key.number)
 
-    def _opened(self, happening: OrderOpened) -> list[Update]:
-        order = happening.order
-        market = self.markets[order.key.clob_pair_id]
-        row_id = order_id_of(order.key)
-        self.canceled.pop(row_id, None)
-        if order.good_til_block is not None:
-            self.memory.pop(row_id, None)
-            self.memory[row_id] = MemoryOrder(row_id, order, "BEST_EFFORT_OPENED")
-        message = order_shapes.opened_order(
-            order, "BEST_EFFORT_OPENED", market, self.orders.get(row_id)
-        )
-        return [self._order_update(order.key.subaccount, message)]
-
-    def _removed(self, happening: OrderRemoved) -> list[Update]:
-        key = happening.key
-        market = self.markets[key.clob_pair_id]
-        row_id = order_id_of(key)
-        row = self.orders.get(row_id)
-        self._forget(row_id, happening)
-        if row is not None and key.order_flags == 0 and row.status not in ("FILLED", "CANCELED"):
-            row.status = happening.status
-        if happening.order is None:
-            message = self._unknown_removal(happening, market, row)
-        else:
-            filled = market.scale.size_of(happening.optimistic_filled_quantums)
-            message = order_shapes.removed_order(
-                happening.order,
-                happening.status,
-                happening.reason,
-                market,
-                row,
-                {"totalOptimisticFilled": number(filled)},
-            )
-        return [self._order_update(key.subaccount, message)]
-
-    def _forget(self, row_id: str, happening: OrderRemoved) -> None:
-        """Take an order out of memory; what was canceled by somebody lingers as such for the
-        snapshot until its good-til-block is well past.
-        """
-        memory = self.memory.pop(row_id, None)
-        order = happening.order or (memory.order if memory else None)
-        if order is not None and order.good_til_block is not None:
-            self.canceled[row_id] = (happening.status, order.good_til_block)
-
-    def _unknown_removal(
-        self, happening: OrderRemoved, market: Market, row: OrderRow | None
-    ) -> Json:
-        key = happening.key
-        message: Json = {
-            "id": order_id_of(key),
-            "subaccountId": subaccount_id_of(key.subaccount),
-            "clientId": str(key.client_id),
-            "clobPairId": str(key.clob_pair_id),
-            "status": happening.status,
-            "orderFlags": str(key.order_flags),
-            "ticker": market.ticker,
-            "removalReason": order_shapes.REMOVAL_PREFIX + happening.reason,
-        }
-        if row is None:
-            return message
-        full = order_shapes.order_row_full(row, market)
-        reduce_only = {"reduceOnly": True} if row.order.reduce_only else {}
-        return {
-            **message,
-            **order_shapes.stamps(row),
-            "price": full["price"],
-            "size": full["size"],
-            "clientMetadata": full["clientMetadata"],
-            **reduce_only,
-            "side": full["side"],
-            "timeInForce": full["timeInForce"],
-            "totalFilled": full["totalFilled"],
-            **order_shapes.expiry(row.order),
-            **order_shapes.trigger(row.order, market.scale),
-            "type": full["type"],
-        }
-
-    def _order_update(self, key: SubaccountKey, message: Json) -> Update:
+    def order_update(self, key: SubaccountKey, message: Json) -> Update:
+        """A message about one order, at the height that the order cache has seen."""
         return self.subaccount_update(key, {"orders": [message], "blockHeight": str(self.height)})
 
     def dump(self) -> Json:
@@ -240,5 +171,10 @@ _SAVED = (
     "trades",
     "pnl",
     "rewards",
+    "funding",
+    "payments",
+    "premiums",
+    "next_rates",
+    "indices",
     "oracles",
 )

@@ -49,14 +49,20 @@ def fill_ws(fill: FillRow, market: Market) -> Json:
         "affiliateRevShare": "0",
         "orderRouterAddress": None,
         "positionSideBefore": fill.side_before,
-        "positionSizeBefore": number(fill.size_before),
+        "positionSizeBefore": optional(fill.size_before),
         "ticker": market.ticker,
     }
 
 
 def fill_rest(fill: FillRow, market: Market) -> Json:
-    """REST: a fill; the entry price before it is left out where there was none."""
-    before = {} if fill.entry_before is None else {"entryPriceBefore": number(fill.entry_before)}
+    """REST: a fill; what described the position before it is left out where it is not known."""
+    before: Json = {}
+    if fill.size_before is not None:
+        before["positionSizeBefore"] = number(fill.size_before)
+    if fill.entry_before is not None:
+        before["entryPriceBefore"] = number(fill.entry_before)
+    if fill.side_before is not None:
+        before["positionSideBefore"] = fill.side_before
     return {
         "id": fill.id,
         "side": fill.side,
@@ -73,9 +79,7 @@ def fill_rest(fill: FillRow, market: Market) -> Json:
         "orderId": fill.order_id,
         "clientMetadata": fill.client_metadata,
         "subaccountNumber": fill.subaccount.number,
-        "positionSizeBefore": number(fill.size_before),
         **before,
-        "positionSideBefore": fill.side_before,
     }
 
 
@@ -114,7 +118,9 @@ def position_ws(row: PositionRow, ticker: str, oracle: Decimal) -> Json:
 
 
 def position_rest(row: PositionRow, ticker: str, oracle: Decimal) -> Json:
-    """REST: a perpetual position; realizedPnl is net of fees, without funding and liquidations."""
+    """REST: a perpetual position; realizedPnl is net of fees, without funding and liquidations, and
+    netFunding holds what is not settled yet.
+    """
     return {
         "market": ticker,
         "status": row.status,
@@ -130,7 +136,7 @@ def position_rest(row: PositionRow, ticker: str, oracle: Decimal) -> Json:
         "closedAt": None if row.closed_at is None else iso(row.closed_at),
         "sumOpen": number(row.sum_open),
         "sumClose": number(row.sum_close),
-        "netFunding": number(row.net_funding),
+        "netFunding": number(EXACT.add(row.net_funding, row.unsettled)),
         "subaccountNumber": row.subaccount.number,
     }
 
@@ -148,12 +154,12 @@ def asset_ws(key: SubaccountKey, position_id: str, quote_quantums: int) -> Json:
     }
 
 
-def asset_rest(key: SubaccountKey, quote_quantums: int) -> Json:
-    """REST: the USDC of a subaccount."""
+def asset_rest(key: SubaccountKey, held: Decimal) -> Json:
+    """REST: the USDC of a subaccount, funding that is not settled yet included."""
     return {
-        "size": number(abs(usdc(quote_quantums))),
+        "size": number(abs(held)),
         "symbol": "USDC",
-        "side": "LONG" if quote_quantums >= 0 else "SHORT",
+        "side": "LONG" if held >= 0 else "SHORT",
         "assetId": "0",
         "subaccountNumber": key.number,
     }

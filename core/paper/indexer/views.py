@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from core.paper.happenings import SubaccountKey
-from core.paper.indexer import order_shapes, shapes
+from core.paper.indexer import funding, order_shapes, shapes
 from core.paper.indexer.records import MemoryOrder, OrderRow, PositionRow, SubaccountRow
 from core.paper.indexer.rows import Rows
-from core.paper.indexer.texts import EXACT, iso, number
+from core.paper.indexer.texts import EXACT, iso, number, usdc
 
 Json = dict[str, Any]
 LIVING = ("OPEN", "UNTRIGGERED", "BEST_EFFORT_OPENED")
@@ -30,7 +30,8 @@ def subaccount(rows: Rows, row: SubaccountRow) -> Json:
         rows.markets[each.market].ticker: position(rows, each)
         for each in rows.open_positions(row.key)
     }
-    assets = {"USDC": shapes.asset_rest(row.key, row.usdc)} if row.usdc else {}
+    held = asset(rows, row)
+    assets = {} if held is None else {"USDC": held}
     return {
         "address": row.key.owner,
         "subaccountNumber": row.key.number,
@@ -42,6 +43,12 @@ def subaccount(rows: Rows, row: SubaccountRow) -> Json:
         "updatedAtHeight": str(row.updated_height),
         "latestProcessedBlockHeight": str(rows.height),
     }
+
+
+def asset(rows: Rows, row: SubaccountRow) -> Json | None:
+    """The USDC of a subaccount; None where there is none."""
+    held = EXACT.add(usdc(row.usdc), funding.unsettled(rows, row))
+    return shapes.asset_rest(row.key, held) if held else None
 
 
 def children(rows: Rows, address: str, parent: int) -> list[SubaccountRow]:
@@ -78,41 +85,41 @@ def position(rows: Rows, row: PositionRow) -> Json:
 
 
 def positions(rows: Rows, keys: Iterable[SubaccountKey]) -> list[PositionRow]:
-    """Position rows of some subaccounts, newest first."""
-    found = [row for key in keys for row in reversed(rows.positions.get(key, []))]
-    return sorted(found, key=lambda row: -row.created_height)
+    """Position rows of some subaccounts, one after the other, newest first."""
+    return [row for key in keys for row in reversed(rows.positions.get(key, []))]
 
 
-def orders(rows: Rows, keys: Iterable[SubaccountKey]) -> list[OrderRow | MemoryOrder]:
-    """Orders of some subaccounts: the database's and what only the node's memory knows.
+def orders(
+    rows: Rows, keys: Iterable[SubaccountKey], *, oldest_first: bool = False
+) -> list[OrderRow | MemoryOrder]:
+    """Orders of some subaccounts: what only the node's memory knows, and the database's.
 
-    Stateful ones first, then by good-til-block or its time, latest first.
+    Stateful ones first, then by good-til-block or its time, latest first; or the other way round.
     """
     wanted = dict.fromkeys(keys)
     found: list[OrderRow | MemoryOrder] = [
-        rows.orders[row_id] for key in wanted for row_id in rows.order_ids.get(key, [])
-    ]
-    found += [
         memory
         for memory in rows.memory.values()
         if memory.order.key.subaccount in wanted and memory.id not in rows.orders
     ]
-    return sorted(found, key=_latest_first)
+    found += [rows.orders[row_id] for key in wanted for row_id in rows.order_ids.get(key, [])]
+    return sorted(found, key=_expiry, reverse=not oldest_first)
 
 
-def _latest_first(row: OrderRow | MemoryOrder) -> tuple[int, int]:
+def _expiry(row: OrderRow | MemoryOrder) -> tuple[bool, int]:
     order = row.order
     if order.good_til_block_time is not None:
-        return (0, -order.good_til_block_time)
-    return (1, -(order.good_til_block or 0))
+        return (True, order.good_til_block_time)
+    return (False, order.good_til_block or 0)
 
 
 def order(rows: Rows, row: OrderRow | MemoryOrder) -> Json:
-    """An order as REST shows it."""
+    """An order as REST shows it: the database's row, with price, size and expiry of the cache."""
     market = rows.markets[row.order.key.clob_pair_id]
-    if isinstance(row, OrderRow):
-        return order_shapes.order_rest(row, market)
-    return order_shapes.order_memory(row, market)
+    if not isinstance(row, OrderRow):
+        return order_shapes.order_memory(row, market)
+    cached = rows.memory.get(row.id)
+    return order_shapes.order_rest(row, market, None if cached is None else cached.order)
 
 
 def snapshot_orders(rows: Rows, keys: Iterable[SubaccountKey]) -> list[Json]:

@@ -10,10 +10,10 @@ from aiogram.utils.formatting import Bold, Code, Text
 from core.trading.views import AccountView
 from handlers.chat.buttons import AccountButton, CancelButton, MenuButton
 from handlers.chat.texts import numbers
+from handlers.chat.texts.keys import markets_line
 from handlers.chat.texts.screen import (
     LOOK,
     PAPER,
-    PROVED,
     Screen,
     button,
     keyboard,
@@ -76,6 +76,7 @@ def account_screen(account: AccountView) -> Screen:
             account_line(account),
             Code(account.address),
             funds(account),
+            *_credential(account),
         ),
         keyboard(
             [button("New strategy", AccountButton(action="strategy", account_id=account.id))],
@@ -91,13 +92,25 @@ def account_screen(account: AccountView) -> Screen:
     )
 
 
+def _credential(account: AccountView) -> list[str]:
+    """What signs for the account, and what it can do."""
+    if account.credential != "trading_key":
+        return ["Signs with: the account's own key, stored encrypted. It could withdraw."]
+    return [
+        f"Signs with: a trading key (id {account.authenticator_id}). It cannot withdraw.",
+        markets_line(account.markets),
+    ]
+
+
 def confirm_disconnect(account: AccountView) -> Screen:
     """Before a key is erased."""
     return Screen(
         lines(
             account_line(account),
-            f"{LOOK} Disconnecting erases the key that I keep. Strategies of this account are "
-            "paused and I can no longer close anything on it. The funds stay where they are."
+            f"{LOOK} Disconnecting cancels every open order of this account that its key can "
+            "cancel, also those that I did not place, and then erases the key that I keep. "
+            "Strategies are paused and I can no longer close anything. The funds stay where they "
+            "are."
             + (
                 " Nobody has the phrase of a paper account: its play money is lost."
                 if account.network == "paper"
@@ -114,15 +127,4 @@ def confirm_disconnect(account: AccountView) -> Screen:
             ],
             [button("Keep it", CancelButton())],
         ),
-    )
-
-
-def disconnected() -> Screen:
-    """The key is gone."""
-    return Screen(
-        lines(
-            f"{PROVED} Disconnected. The key is erased and its strategies are paused.",
-            "Copies of the database made earlier still hold it, encrypted.",
-        ),
-        keyboard([button("All accounts", MenuButton(what="accounts"))]),
     )

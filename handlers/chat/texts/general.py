@@ -13,6 +13,7 @@ CANCEL_LINE: Final = "/cancel leaves."
 
 COMMANDS: Final = (
     ("positions", "Open positions and their buttons"),
+    ("orders", "Orders that wait on chain"),
     ("strategies", "Webhooks, sizes and limits"),
     ("accounts", "Accounts and equity"),
     ("status", "What works right now"),
@@ -76,15 +77,19 @@ def failed(error_id: str) -> Screen:
     )
 
 
-def stray_phrase(*, deleted: bool) -> Screen:
-    """A secret phrase that nobody asked for."""
+def stray_secret(*, deleted: bool, key: bool) -> Screen:
+    """A secret phrase or a private key that nobody asked for."""
+    what = "private key" if key else "secret phrase"
     return Screen(
         lines(
-            f"{LOOK} That looked like a secret phrase, and I had not asked for one.",
+            f"{LOOK} That looked like a {what}, and I had not asked for one.",
             "I deleted the message without reading it further."
             if deleted
             else "I could not delete the message. Delete it yourself now: hold it, then Delete.",
-            "It has passed through Telegram. If it guards money, move the money to a new phrase.",
+            "It has passed through Telegram. If it is a trading key, remove it on dydx.trade."
+            if key
+            else "It has passed through Telegram. If it guards money, move the money to a new "
+            "phrase.",
             "To connect an account, begin with /start.",
         )
     )

@@ -14,6 +14,7 @@ from core.trading.views import AccountView, CredentialPreview
 from handlers.chat.buttons import CancelButton, MenuButton, NetworkButton, PreviewButton
 from handlers.chat.texts import numbers
 from handlers.chat.texts.general import CANCEL_LINE
+from handlers.chat.texts.keys import can_and_cannot
 from handlers.chat.texts.screen import (
     LOOK,
     PAPER,
@@ -119,24 +120,33 @@ def paper_exists(account: AccountView) -> Screen:
     )
 
 
-def ask_phrase(network: NetworkName) -> Screen:
-    """Before the phrase is sent: what happens to it and what it can do."""
-    return Screen(
-        lines(
-            f"Send the secret phrase of your {network} account as one message: 12 to 24 words. "
-            "I delete the message first and read it second. It will have passed through Telegram.",
-            "",
-            Bold("What I keep"),
+def ask_phrase(network: NetworkName, *, once: bool) -> Screen:
+    """Before the phrase is sent: what happens to it and what it can do. `once`: it makes a trading
+    key and is forgotten; else its signing key is kept.
+    """
+    head = (
+        f"Send the secret phrase of your {network} account as one message: 12 to 24 words. "
+        "I delete the message first and read it second. It will have passed through Telegram.",
+        "",
+        Bold("What I keep"),
+    )
+    if once:
+        kept: tuple[Text | str, ...] = (
+            "A new key that can only trade. The phrase's own key is kept encrypted until a block "
+            "holds the permission and an order signed by the new key was accepted; then it is "
+            "erased. I show the network fee and sign nothing before you say yes.",
+        )
+    else:
+        kept = (
             "One signing key made from the phrase, encrypted. The phrase itself is forgotten.",
             "",
             Bold("What it can do"),
             "Everything your account can, withdrawing included. I only trade with it, but whoever "
             "breaks in here could move the funds. Use an account that holds no more than you trade "
             "with.",
-            "",
-            CANCEL_LINE,
-        ),
-        keyboard([button("Cancel", CancelButton())]),
+        )
+    return Screen(
+        lines(*head, *kept, "", CANCEL_LINE), keyboard([button("Cancel", CancelButton())])
     )
 
 
@@ -165,25 +175,32 @@ def phrase_refused(text: str, *, deleted: bool) -> Screen:
     )
 
 
-def phrase_needs_text(*, deleted: bool) -> Screen:
-    """A picture or file where the phrase was awaited."""
+def secret_needs_text(*, deleted: bool) -> Screen:
+    """A picture or file where a phrase or key was awaited."""
     return Screen(
         lines(
             deletion_line(deleted=deleted),
-            "I read the phrase from text only: one message of 12 to 24 words.",
+            "I read phrases and keys from text only, as one message.",
             CANCEL_LINE,
         ),
         keyboard([button("Cancel", CancelButton())]),
     )
 
 
-def ask_again() -> Screen:
-    """The bot was restarted while it waited for a phrase, or had one in memory."""
+def ask_again(*, key: bool = False) -> Screen:
+    """The bot was restarted while it waited for a phrase (`key`: a trading key), or had one in
+    memory.
+    """
+    what = "key" if key else "phrase"
+    again = (
+        "send the key and the address of your account again as one message."
+        if key
+        else "send the phrase again as one message of 12 to 24 words."
+    )
     return Screen(
         lines(
-            f"{LOOK} I was restarted or waited too long, and nothing of your phrase was kept.",
-            "If your message with it is still in this chat, delete it. Then send the phrase again "
-            "as one message of 12 to 24 words.",
+            f"{LOOK} I was restarted or waited too long, and nothing of your {what} was kept.",
+            f"If your message with it is still in this chat, delete it. Then {again}",
             CANCEL_LINE,
         ),
         keyboard([button("Cancel", CancelButton())]),
@@ -191,7 +208,7 @@ def ask_again() -> Screen:
 
 
 def preview(found: CredentialPreview, *, deleted: bool) -> Screen:
-    """The account that a phrase leads to, for confirmation."""
+    """The account that a phrase or key leads to, for confirmation."""
     return Screen(
         lines(
             deletion_line(deleted=deleted),
@@ -203,6 +220,7 @@ def preview(found: CredentialPreview, *, deleted: bool) -> Screen:
             None
             if found.known_on_chain
             else f"{LOOK} The chain does not know this account yet: nothing was ever deposited.",
+            *_key_lines(found),
             "",
             "Is this your account?",
             CANCEL_LINE,
@@ -216,11 +234,23 @@ def preview(found: CredentialPreview, *, deleted: bool) -> Screen:
     )
 
 
+def _key_lines(found: CredentialPreview) -> list[str]:
+    if found.kind != "trading_key":
+        return []
+    return [
+        "",
+        f"{PROVED} The chain lists the key (id {found.authenticator_id}).",
+        *can_and_cannot(found.markets, found.subaccount_number),
+    ]
+
+
 def connected(account: AccountView) -> Screen:
     """The account is stored."""
     return Screen(
         lines(
-            f"{PROVED} Connected. The key is stored encrypted; the phrase is forgotten.",
+            f"{PROVED} Connected. The trading key is stored encrypted; it cannot withdraw."
+            if account.credential == "trading_key"
+            else f"{PROVED} Connected. The key is stored encrypted; the phrase is forgotten.",
             Text(
                 Code(short_address(account.address)),
                 f" · {account.network} · subaccount {account.subaccount_number}",
@@ -229,12 +259,14 @@ def connected(account: AccountView) -> Screen:
     )
 
 
-def preview_rejected() -> Screen:
+def preview_rejected(*, key: bool) -> Screen:
     """No, not that account."""
     return Screen(
         lines(
             "Forgotten; nothing was kept.",
-            "Send another phrase as one message of 12 to 24 words.",
+            "Send another key with the address of its account as one message."
+            if key
+            else "Send another phrase as one message of 12 to 24 words.",
             CANCEL_LINE,
         ),
         keyboard([button("Cancel", CancelButton())]),

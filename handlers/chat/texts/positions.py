@@ -69,7 +69,24 @@ def guard_sign(position: PositionView) -> str:
     """One sign for how a plan is held."""
     if position.take_profit is None and position.stop_loss is None:
         return ""
-    return PROTECTED if position.held_by == "chain" else WATCHED
+    return PROTECTED if _all_on_chain(position) else WATCHED
+
+
+def _all_on_chain(position: PositionView) -> bool:
+    return (position.stop_loss is None or position.stop_on_chain) and (
+        position.take_profit is None or position.target_on_chain
+    )
+
+
+def _held(position: PositionView) -> str:
+    """Who holds the plan: the chain what is proved to rest there, the bot the rest."""
+    if _all_on_chain(position):
+        return f"{PROTECTED} protected on chain"
+    if position.stop_loss is not None and position.stop_on_chain:
+        return f"{PROTECTED} stop on chain · {WATCHED} target watched by the bot"
+    if position.take_profit is not None and position.target_on_chain:
+        return f"{WATCHED} stop watched by the bot · {PROTECTED} target on chain"
+    return f"{WATCHED} watched by the bot, not on chain"
 
 
 def plan_lines(position: PositionView) -> list[str]:
@@ -83,12 +100,7 @@ def plan_lines(position: PositionView) -> list[str]:
             continue
         away = numbers.percent(numbers.change_percent(position.entry_price, level))
         levels.append(f"{word} {numbers.price(level, position.tick_size)} ({away})")
-    held = (
-        f"{PROTECTED} protected on chain"
-        if position.held_by == "chain"
-        else f"{WATCHED} watched by the bot, not on chain"
-    )
-    return [held, *levels]
+    return [_held(position), *levels]
 
 
 def result_line(position: PositionView) -> str | None:

@@ -13,6 +13,7 @@ from handlers.chat.texts.positions import amount_of, plan_lines, position_keyboa
 from handlers.chat.texts.screen import (
     LOOK,
     PAPER,
+    PROTECTED,
     PROVED,
     REFUSED,
     UNKNOWN,
@@ -49,7 +50,11 @@ def card(signal: SignalView, nonce: int) -> Screen:
         parts.append(f"and {len(signal.orders) - MAX_ORDERS} more orders")
     parts += _outcome_lines(signal)
     if _is_opening(signal):
-        parts.append(f"{WATCHED} the bot will watch stop and target; they do not rest on chain")
+        parts.append(
+            f"{WATCHED} the chain has no room for stop and target now: the bot will watch them"
+            if signal.plan_on_chain is False
+            else f"{PROTECTED} stop and target go on chain as soon as it fills"
+        )
     if position is not None and _has_fill(signal):
         parts += _position_lines(position)
     if signal.duplicates:
@@ -75,7 +80,14 @@ def _is_opening(signal: SignalView) -> bool:
     if not signal.orders or _has_fill(signal):
         return False
     order = signal.orders[-1]
-    return not order.reduce_only and order.state in ("broadcasting", "accepted", "unknown")
+    return not order.reduce_only and order.state in (
+        "broadcasting",
+        "accepted",
+        "unknown",
+        "open",
+        "untriggered",
+        "triggered",
+    )
 
 
 def _outcome_lines(signal: SignalView) -> list[Text | str | None]:
@@ -104,12 +116,25 @@ def order_lines(
         steps.append(f"{WAITING} sending")
     elif order.state == "unknown":
         steps.append(f"{UNKNOWN} no answer from the node; checking the chain, not sending again")
+    elif order.state == "refused_in_block":
+        steps.append(Text(f"{REFUSED} refused by the chain in its block", _code(order)))
     elif order.state == "refused":
         sent = order.codespace != "unsent"
         words = "refused by the node" if sent else "not sent: no node was reached"
         steps.append(Text(f"{REFUSED} {words}", _code(order)))
     elif order.state == "accepted":
-        steps.append(f"{WAITING} waiting for the fill")
+        waits = "its block" if order.expires_at is not None else "the fill"
+        steps.append(f"{WAITING} waiting for {waits}")
+    elif order.state == "open":
+        at = numbers.price(order.limit_price, tick)
+        steps.append(f"{WAITING} rests in the book at {at}")
+        steps.append(_until(order))
+    elif order.state == "untriggered" and order.trigger_price is not None:
+        at = numbers.price(order.trigger_price, tick)
+        steps.append(f"{WAITING} waits on chain for the price {at}")
+        steps.append(_until(order))
+    elif order.state in ("triggered", "dead"):
+        steps.append(f"{WAITING} its price was reached; waiting for the fill")
     elif order.filled_size == 0 and order.state in ("canceled", "expired"):
         steps.append(f"{LOOK} not filled: nothing was traded")
     if order.filled_size > 0 and order.average_price is not None:
@@ -124,6 +149,13 @@ def order_lines(
         if not whole and order.state == "partially_filled":
             steps.append(f"{WAITING} waiting for the rest")
     return steps
+
+
+def _until(order: OrderView) -> Text | None:
+    """When a waiting order ends."""
+    if order.expires_at is None:
+        return None
+    return Text("until ", numbers.date_time(order.expires_at))
 
 
 def _fill_facts(order: OrderView, received_at: dt.datetime) -> str | None:

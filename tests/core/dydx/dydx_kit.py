@@ -56,6 +56,17 @@ class FastClock(SystemClock):
         await asyncio.sleep(seconds / 1000)
 
 
+class MovedClock(FastClock):
+    """A fast clock whose time can be moved on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ahead_s = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead_s
+
+
 class StillClock:
     """A clock that moves only while somebody sleeps."""
 

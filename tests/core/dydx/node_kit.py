@@ -13,6 +13,8 @@ from v4_proto.cosmos.auth.v1beta1 import query_pb2_grpc as auth_grpc
 from v4_proto.cosmos.auth.v1beta1.auth_pb2 import BaseAccount
 from v4_proto.cosmos.bank.v1beta1 import query_pb2 as bank
 from v4_proto.cosmos.bank.v1beta1 import query_pb2_grpc as bank_grpc
+from v4_proto.cosmos.base.node.v1beta1 import query_pb2 as status
+from v4_proto.cosmos.base.node.v1beta1 import query_pb2_grpc as status_grpc
 from v4_proto.cosmos.base.tendermint.v1beta1 import query_pb2 as tendermint
 from v4_proto.cosmos.base.tendermint.v1beta1 import query_pb2_grpc as tendermint_grpc
 from v4_proto.cosmos.base.v1beta1.coin_pb2 import Coin
@@ -22,6 +24,9 @@ from v4_proto.dydxprotocol.clob import query_pb2_grpc as clob_grpc
 from v4_proto.dydxprotocol.clob.block_rate_limit_config_pb2 import MaxPerNBlocksRateLimit
 from v4_proto.dydxprotocol.clob.clob_pair_pb2 import ClobPair, PerpetualClobMetadata
 from v4_proto.dydxprotocol.clob.equity_tier_limit_config_pb2 import EquityTierLimit
+from v4_proto.dydxprotocol.feetiers import query_pb2 as fee
+from v4_proto.dydxprotocol.feetiers import query_pb2_grpc as fee_grpc
+from v4_proto.dydxprotocol.feetiers.params_pb2 import PerpetualFeeTier
 from v4_proto.dydxprotocol.subaccounts import query_pb2 as subaccounts
 from v4_proto.dydxprotocol.subaccounts import query_pb2_grpc as subaccounts_grpc
 from v4_proto.dydxprotocol.subaccounts.asset_position_pb2 import AssetPosition
@@ -67,7 +72,8 @@ class Node(
 ):
     """A node on loopback. `behave` decides what a broadcast is answered."""
 
-    def __init__(self, chain_id: str = CHAIN) -> None:
+    def __init__(self, chain_id: str = CHAIN, *, tells_status: bool = True) -> None:
+        self.tells_status = tells_status
         self.port = 0
         self.chain_id = chain_id
         self.height = 1234
@@ -76,6 +82,8 @@ class Node(
         self.received: list[bytes] = []
         self.asked: list[str] = []
         self.behave: Callable[[Any], Any] = accept
+        self.orders: dict[int, clob.QueryStatefulOrderResponse] = {}
+        self.names_height = True
         self.query_delay = asyncio.Event()
         self.query_delay.set()
         self._server: grpc.aio.Server | None = None
@@ -105,6 +113,9 @@ class Node(
         tendermint_grpc.add_ServiceServicer_to_server(self, server)
         subaccounts_grpc.add_QueryServicer_to_server(self, server)
         clob_grpc.add_QueryServicer_to_server(Books(self), server)
+        fee_grpc.add_QueryServicer_to_server(Fees(), server)
+        if self.tells_status:
+            status_grpc.add_ServiceServicer_to_server(Framework(self), server)
         self.port = server.add_insecure_port(f"127.0.0.1:{self.port}")
         await server.start()
         self._server = server
@@ -124,6 +135,11 @@ class Node(
         answer.sdk_block.header.chain_id = self.chain_id
         answer.sdk_block.header.time.FromJsonString("2026-11-24T12:00:00.123Z")
         return answer
+
+    async def tell_height(self, context: Any) -> None:
+        """A node of the chain names the block that an answer belongs to; other servers do not."""
+        if self.names_height:
+            await context.send_initial_metadata((("x-cosmos-block-height", str(self.height)),))
 
     async def GetSyncing(self, request: Any, context: Any) -> Any:  # noqa: N802
         self.asked.append("GetSyncing")
@@ -152,6 +168,8 @@ class Node(
         return answer
 
     async def Subaccount(self, request: Any, context: Any) -> Any:  # noqa: N802
+        self.asked.append("Subaccount")
+        await self.tell_height(context)
         answer = subaccounts.QuerySubaccountResponse()
         if request.owner == "dydx1known":
             answer.subaccount.asset_positions.append(
@@ -192,6 +210,13 @@ class Books(clob_grpc.QueryServicer):  # type: ignore[misc]
             answer.pagination.next_key = str(first + 2).encode()
         return answer
 
+    async def StatefulOrder(self, request: Any, context: Any) -> Any:  # noqa: N802
+        await self._node.tell_height(context)
+        found = self._node.orders.get(request.order_id.client_id)
+        if found is None:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "not found")
+        return found
+
     async def EquityTierLimitConfiguration(self, request: Any, context: Any) -> Any:  # noqa: N802
         answer = clob.QueryEquityTierLimitConfigurationResponse()
         tiers = answer.equity_tier_limit_config.stateful_order_equity_tiers
@@ -210,6 +235,27 @@ class Books(clob_grpc.QueryServicer):  # type: ignore[misc]
             MaxPerNBlocksRateLimit(num_blocks=5, limit=4000)
         )
         return answer
+
+
+class Framework(status_grpc.ServiceServicer):  # type: ignore[misc]
+    """What the framework of a node tells of it."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    async def Status(self, request: Any, context: Any) -> Any:  # noqa: N802
+        self._node.asked.append("Status")
+        answer = status.StatusResponse(height=self._node.height)
+        answer.timestamp.FromJsonString("2026-11-24T12:00:00.123Z")
+        return answer
+
+
+class Fees(fee_grpc.QueryServicer):  # type: ignore[misc]
+    """What an account pays."""
+
+    async def UserFeeTier(self, request: Any, context: Any) -> Any:  # noqa: N802
+        tier = PerpetualFeeTier(name="1", maker_fee_ppm=-110, taker_fee_ppm=500)
+        return fee.QueryUserFeeTierResponse(index=1, tier=tier)
 
 
 async def accept(context: Any) -> bytes:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import copy
 import json
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.protocol import State
 
 from core.clock import SystemRandom
 from core.dydx.network import Network, paper_network
@@ -21,21 +26,39 @@ TRADER = "dydx1slfxgxshuqeswcvuc07lv9slurk9pmzwfxcv4v"
 SUBSCRIPTION = f"{TRADER}/0"
 
 
-def recorded(conn: str) -> list[dict[str, Any]]:
-    """The messages that the server sent on a recorded connection."""
+@cache
+def _frames() -> list[tuple[str, dict[str, Any]]]:
     return [
-        line["message"]
+        (line["conn"], line["message"])
         for line in recording("ws")
-        if line["conn"] == conn and line["dir"] == "in" and "frame" not in line
+        if line["dir"] == "in" and "frame" not in line
     ]
 
 
+def recorded(conn: str) -> list[dict[str, Any]]:
+    """The messages that the server sent on a recorded connection."""
+    return [copy.deepcopy(message) for name, message in _frames() if name == conn]
+
+
 def first(conn: str, kind: str, channel: str) -> dict[str, Any]:
-    return next(
-        message
-        for message in recorded(conn)
-        if message["type"] == kind and message.get("channel") == channel
+    return copy.deepcopy(
+        next(
+            message
+            for name, message in _frames()
+            if name == conn and message["type"] == kind and message.get("channel") == channel
+        )
     )
+
+
+def height_message(number: int) -> dict[str, Any]:
+    return {
+        "type": "channel_data",
+        "connection_id": "c",
+        "channel": "v4_block_height",
+        "id": "v4_block_height",
+        "version": "1.0.0",
+        "contents": {"blockHeight": str(number), "time": "2026-11-22T15:00:00.000Z"},
+    }
 
 
 class Client:
@@ -51,7 +74,17 @@ class Client:
         """Sends with the next number, or with one that is given."""
         if message_id is None:
             message_id, self.next_id = self.next_id, self.next_id + 1
-        await self.socket.send(json.dumps(message | {"message_id": message_id}))
+        with contextlib.suppress(ConnectionClosed):
+            await self.socket.send(json.dumps(message | {"message_id": message_id}))
+
+    @property
+    def subaccounts(self) -> list[str]:
+        """The subaccounts that were asked for, in that order."""
+        return [
+            r["id"]
+            for r in self.requests
+            if r["type"] == "subscribe" and r["channel"] == "v4_subaccounts"
+        ]
 
     def asked(self) -> list[tuple[str, str, str | None]]:
         return [(r["type"], r["channel"], r.get("id")) for r in self.requests]
@@ -71,12 +104,32 @@ class IndexerSocket:
             "v4_block_height": first("market", "subscribed", "v4_block_height"),
             "v4_markets": first("market", "subscribed", "v4_markets"),
             "v4_subaccounts": first("snapshot-3", "subscribed", "v4_subaccounts"),
+            "v4_orderbook": first("market", "subscribed", "v4_orderbook"),
+            "v4_trades": first("market", "subscribed", "v4_trades"),
         }
 
     @property
     def client(self) -> Client:
         """The latest connection."""
         return self.clients[-1]
+
+    @property
+    def open(self) -> list[Client]:
+        """The connections that stand, oldest first."""
+        return [client for client in self.clients if client.socket.state is State.OPEN]
+
+    def of(self, address: str, number: int) -> Client:
+        """The standing connection that carries a subaccount."""
+        return next(c for c in self.open if f"{address}/{number}" in c.subaccounts)
+
+    def leading(self) -> list[Client]:
+        """The standing connections that carry the markets."""
+        return [c for c in self.open if ("subscribe", "v4_markets", None) in c.asked()]
+
+    async def tell_height(self, number: int) -> None:
+        """Tells a block to everybody."""
+        for client in self.open:
+            await client.send(height_message(number))
 
     @property
     def network(self) -> Network:
@@ -101,19 +154,20 @@ class IndexerSocket:
             return
         await client.send({"type": "connected", "connection_id": "c"})
         self.clients.append(client)
-        async for text in socket:
-            request = json.loads(text)
-            client.requests.append(request)
-            client.times.append(time.monotonic())
-            if self.on_request is not None:
-                await self.on_request(client, request)
-            else:
-                await self.answer(client, request)
+        with contextlib.suppress(ConnectionClosed):
+            async for text in socket:
+                request = json.loads(text)
+                client.requests.append(request)
+                client.times.append(time.monotonic())
+                if self.on_request is not None:
+                    await self.on_request(client, request)
+                else:
+                    await self.answer(client, request)
 
     async def answer(self, client: Client, request: dict[str, Any]) -> None:
         if request["type"] == "subscribe":
             snapshot = dict(self.snapshots[request["channel"]])
-            if request["channel"] == "v4_subaccounts":
+            if "id" in request:
                 snapshot["id"] = request["id"]
             await client.send(snapshot)
         else:

@@ -88,6 +88,27 @@ def test_on_a_resend_what_can_have_arisen_since_the_first_copy_means_look(
     assert meaning.reaction is Reaction.LOOK
 
 
+@pytest.mark.parametrize(
+    ("space", "code", "reaction"),
+    [
+        ("clob", 5001, Reaction.BACK_OFF),
+        ("clob", 10001, Reaction.FREE_ORDERS),
+        ("clob", 3005, Reaction.RECONCILE),
+        ("clob", 3006, Reaction.RECONCILE),
+        ("clob", 3007, Reaction.ADD_COLLATERAL),
+        ("sdk", 32, Reaction.SIGN_AGAIN),
+        ("subaccounts", 102, Reaction.ADD_COLLATERAL),
+        ("subaccounts", 703, Reaction.GIVE_UP),
+        ("sending", 1101, Reaction.BUG),
+        ("dydxaccountplus", 1, Reaction.CHECK_KEY),
+        ("dydxaccountplus", 104, Reaction.CHECK_KEY),
+    ],
+)
+def test_a_refusal_says_what_to_do_about_it(space: str, code: int, reaction: Reaction) -> None:
+    assert classify(space, code).outcome is Outcome.REFUSED
+    assert classify(space, code).reaction is reaction
+
+
 @pytest.mark.parametrize("code", [3, 4, 6, 8, 44, 9003])
 def test_on_a_resend_a_malformed_order_is_still_refused(code: int) -> None:
     assert classify("clob", code, resend=True).outcome is Outcome.REFUSED
@@ -107,11 +128,10 @@ def test_every_answer_that_a_real_node_gave_is_listed() -> None:
         if check:
             met.add((check.get("codespace", ""), check["code"]))
     for line in recording("chain"):
-        answer = line.get("answer") if line.get("phase") == "check" else None
-        if isinstance(answer, dict) and "code" in answer:
-            met.add((answer.get("codespace", ""), answer["code"]))
+        if line.get("phase") in ("check", "deliver") and isinstance(line.get("code"), int):
+            met.add((line["codespace"], line["code"]))
 
     unlisted = {pair for pair in met if pair[1] and pair not in TABLE}
-    assert len(met) > 15
+    assert len(met) > 50
     # A panic that the node caught: it says nothing of the transaction.
     assert unlisted <= {("undefined", 111222)}

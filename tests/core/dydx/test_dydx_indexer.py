@@ -18,7 +18,9 @@ from core.dydx.budget import Budget
 from core.dydx.enums import OrderStatus, Resolution
 from core.dydx.faucet import FaucetError, fund
 from core.dydx.indexer import (
+    BlockCode,
     Indexer,
+    IndexerBlocked,
     IndexerRefused,
     IndexerUnreachable,
     IndexerUnreadable,
@@ -84,6 +86,11 @@ def recorded(path_begins: str, status: int = 200) -> Any:
         if line["path"].startswith(path_begins) and line["status"] == status
     ]
     return max(bodies, key=lambda body: len(str(body)))
+
+
+def refusals() -> list[Any]:
+    """All recorded bodies of 403."""
+    return [line["body"] for line in recording("rest") if line["status"] == 403]
 
 
 def answers(body: Any, status: int = 200, **headers: str) -> Respond:
@@ -174,23 +181,35 @@ async def test_a_route_that_does_not_exist_is_no_empty_answer(site: Site, indexe
 
 async def test_a_compliance_refusal_can_be_told_from_others(site: Site, indexer: Indexer) -> None:
     site.respond = answers(recorded("/orders?", 403), 403)
-    with pytest.raises(IndexerRefused) as caught:
+    with pytest.raises(IndexerBlocked) as caught:
         await indexer.orders(ADDRESS, 0)
-    assert caught.value.blocked
+    assert caught.value.code is BlockCode.GEOBLOCKED
     assert caught.value.status == 403
+
+    site.respond = answers(
+        next(b for b in refusals() if b["errors"][0]["code"] == "COMPLIANCE_BLOCKED"), 403
+    )
+    with pytest.raises(IndexerBlocked) as address:
+        await indexer.fills(ADDRESS, 0)
+    assert address.value.code is BlockCode.COMPLIANCE_BLOCKED
 
     site.respond = answers(recorded("/orders?", 400), 400)
     with pytest.raises(IndexerRefused) as other:
         await indexer.orders(ADDRESS, 0)
-    assert not other.value.blocked
+    assert not isinstance(other.value, IndexerBlocked)
     assert other.value.errors[0].msg
-    assert len(site.requests) == 2
+
+    site.respond = answers({"errors": [{"msg": "no", "code": "OTHER"}]}, 403)
+    with pytest.raises(IndexerRefused) as unknown:
+        await indexer.orders(ADDRESS, 0)
+    assert not isinstance(unknown.value, IndexerBlocked)
+    assert len(site.requests) == 4
 
 
 async def test_too_many_requests_are_repeated_after_the_milliseconds_it_names(
     site: Site,
 ) -> None:
-    clock = FastClock()
+    clock = StillClock()
     indexer = Indexer(site.network, clock)
     site.respond = lambda request: (
         web.json_response(recorded("/height", 429), status=429, headers={"Retry-After": "2500"})
@@ -201,19 +220,20 @@ async def test_too_many_requests_are_repeated_after_the_milliseconds_it_names(
     height = await indexer.height()
 
     assert height.height > 0
-    assert clock.slept == [2.5]
+    assert indexer.refused_for_rate == 1
+    assert 2.5 <= clock.seconds < 2.6
     await indexer.close()
 
 
 async def test_an_absurd_retry_after_is_bounded(site: Site) -> None:
-    clock = FastClock()
+    clock = StillClock()
     indexer = Indexer(site.network, clock)
     site.respond = answers({"errors": [{"msg": "x"}]}, 429, **{"Retry-After": "86400000"})
 
     with pytest.raises(IndexerUnreachable, match="429"):
         await indexer.height()
 
-    assert max(clock.slept) <= 10
+    assert 20 <= clock.seconds < 21
     assert len(site.requests) == 3
     await indexer.close()
 

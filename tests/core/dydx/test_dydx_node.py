@@ -91,7 +91,9 @@ async def test_an_accepted_order_reached_one_node_only(nodes: list[Node], pool_o
 async def test_a_warm_broadcast_is_one_call_and_takes_milliseconds(
     nodes: list[Node], pool_of: Pools
 ) -> None:
-    pool = await pool_of(nodes[0].address)
+    pool = await pool_of(nodes[0].address, probe_interval_s=1_000)
+    await until(lambda: pool.nodes()[0].height)
+    nodes[0].asked.clear()
     await pool.broadcast(TX)
     rounds = []
     for _ in range(10):
@@ -372,7 +374,7 @@ async def test_the_preferred_node_is_used_again_once_it_is_well(
     pool = await pool_of(first.address, second.address, clock=clock, probe_interval_s=20)
     await first.stop()
     assert (await pool.broadcast(TX)).endpoint == second.address
-    assert pool.healthy == (second.address,)
+    await until(lambda: pool.healthy == (second.address,))
 
     await first.start()
     await until(lambda: pool.healthy == (first.address, second.address))

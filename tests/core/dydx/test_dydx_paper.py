@@ -124,7 +124,7 @@ async def test_the_same_bytes_sent_again_prove_nothing_and_fill_nothing(venue: V
     await until(lambda: venue.fills())
 
     assert (again.outcome, again.codespace, again.code) == (Outcome.UNKNOWN, "sdk", 19)
-    await until(lambda: venue.stream.height and venue.stream.height > signed.draft.good_til_block)
+    await until(lambda: venue.stream.height and venue.stream.height > signed.draft.last_block)
     read = await venue.indexer.all_fills_since(venue.key.address, 0, 0)
     assert sum(fill.size for fill in read) == D("0.2")
 
@@ -133,7 +133,7 @@ async def test_the_same_order_with_a_later_end_does_not_fill_twice(venue: Venue)
     first = venue.order(3, Side.BUY, "0.2")
     await venue.node.broadcast(first.tx)
     await until(lambda: venue.fills())
-    raised = replace(first.draft, good_til_block=first.draft.good_til_block + 1)
+    raised = replace(first.draft, good_til_block=first.draft.last_block + 1)
     again = sign_order(raised, venue.key, venue.network.chain_id, venue.account_number)
 
     answer = await venue.node.broadcast(again.tx, resend=True)

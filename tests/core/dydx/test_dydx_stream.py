@@ -17,10 +17,10 @@ from core.dydx.pacing import Pace
 from core.dydx.stream import (
     BlockHeight,
     Connected,
+    ConnectionTrouble,
     Disconnected,
     MarketsSnapshot,
     MarketsUpdate,
-    ReconnectFailing,
     Stream,
     SubaccountSnapshot,
     SubaccountUpdate,
@@ -37,6 +37,9 @@ from tests.core.dydx.stream_kit import (
     recorded,
     streaming,
 )
+from tests.core.dydx.stream_kit import (
+    height_message as height,
+)
 
 
 @pytest.fixture
@@ -45,17 +48,6 @@ async def server() -> AsyncIterator[IndexerSocket]:
     await made.start()
     yield made
     await made.stop()
-
-
-def height(number: int) -> dict[str, Any]:
-    return {
-        "type": "channel_data",
-        "connection_id": "c",
-        "channel": "v4_block_height",
-        "id": "v4_block_height",
-        "version": "1.0.0",
-        "contents": {"blockHeight": str(number), "time": "2026-11-22T15:00:00.000Z"},
-    }
 
 
 def fill_message() -> dict[str, Any]:
@@ -90,6 +82,9 @@ async def test_prices_and_heights_flow_after_the_start(server: IndexerSocket) ->
 
 
 async def test_a_subaccount_gives_its_snapshot_and_its_updates(server: IndexerSocket) -> None:
+    server.snapshots["v4_subaccounts"] |= {
+        "contents": server.snapshots["v4_subaccounts"]["contents"] | {"blockHeight": "700"}
+    }
     async with streaming(server, SystemClock()) as (stream, watcher):
         client = await ready(server, stream)
         await stream.subscribe(TRADER, 0)
@@ -172,6 +167,7 @@ async def test_after_a_loss_everything_is_asked_for_anew(server: IndexerSocket) 
         await ready(server, stream)
         for number in range(3):
             await stream.subscribe(TRADER, number)
+        await until(lambda: len(server.client.requests) == 5)
         await stream.unsubscribe(TRADER, 1)
         await until(lambda: len(server.client.requests) == 6)
         await server.client.socket.close(1012, "Service restarting")
@@ -206,8 +202,9 @@ async def test_waits_grow_from_one_to_sixteen_seconds_and_then_it_is_told_loudly
         waits = [slept for slept in clock.slept if slept >= 0.9][:7]
         assert [int(slept) for slept in waits] == [1, 2, 4, 8, 16, 16, 16]
         assert all(slept - int(slept) < 0.25 for slept in waits)
-        assert watcher.of(ReconnectFailing) == [ReconnectFailing(5)]
-        told = watcher.events.index(ReconnectFailing(5))
+        (trouble,) = watcher.of(ConnectionTrouble)
+        assert trouble.attempts == 5
+        told = watcher.events.index(trouble)
         assert len([e for e in watcher.events[:told] if isinstance(e, Disconnected)]) == 6
 
 
@@ -218,7 +215,7 @@ async def test_it_comes_back_after_it_was_given_up_and_waits_a_second_again(
     async with streaming(server, clock) as (stream, watcher):
         await ready(server, stream)
         await server.stop()
-        await until(lambda: watcher.of(ReconnectFailing))
+        await until(lambda: watcher.of(ConnectionTrouble))
         assert not stream.connected
         assert not stream.fresh(1000)
         await server.start()
@@ -240,7 +237,7 @@ async def test_a_connection_that_never_becomes_healthy_does_not_reset_the_waits(
     server.on_request = drop
     clock = FastClock()
     async with streaming(server, clock) as (_stream, watcher):
-        await until(lambda: watcher.of(ReconnectFailing))
+        await until(lambda: watcher.of(ConnectionTrouble))
 
     assert [int(slept) for slept in clock.slept if slept >= 0.9][:5] == [1, 2, 4, 8, 16]
 

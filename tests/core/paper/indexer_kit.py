@@ -81,10 +81,13 @@ class FakeControls:
     def book(self, clob_pair_id: int) -> Book:
         return self.books.get(clob_pair_id, Book((), ()))
 
-    def node_faults(self) -> NodeFaults:
+    def node_count(self) -> int:
+        return 1
+
+    def node_faults(self, node: int | None = None) -> NodeFaults:
         return self.faults
 
-    def set_node_faults(self, faults: NodeFaults) -> None:
+    def set_node_faults(self, faults: NodeFaults, node: int | None = None) -> None:
         self.faults = faults
 
     def grpc_calls(self) -> Mapping[str, int]:

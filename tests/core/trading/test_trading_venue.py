@@ -11,11 +11,11 @@ import pytest
 
 from core.clock import SystemClock, SystemRandom
 from core.dydx.indexer import Indexer, IndexerUnreachable
-from core.dydx.indexer_types import MarketRow
+from core.dydx.indexer_types import Height, MarketRow
 from core.dydx.network import Network, paper_network
-from core.dydx.node import Block, NodePool
+from core.dydx.node import NodePool, NodeUnreachable
+from core.dydx.node_types import Tip
 from core.dydx.stream import BlockHeight, Stream, StreamEvent
-from core.trading.decision import Refusal
 from core.trading.venue import Venue
 
 NOW = dt.datetime(2026, 11, 24, 12, 0, tzinfo=dt.UTC)
@@ -60,17 +60,35 @@ class ToldStream(Stream):
 
 
 class OneNode(NodePool):
-    """A node at block 120."""
+    """A node at block 120 with an oracle price of its own."""
 
-    async def latest_block(self) -> Block:
-        return Block(NODE_HEIGHT, NOW, self.network.chain_id)
+    up = True
+
+    async def tip(self) -> Tip:
+        if not self.up:
+            raise NodeUnreachable("down")
+        return Tip(NODE_HEIGHT, NOW)
+
+    async def oracle_price(self, ticker: str) -> Decimal | None:
+        if not self.up:
+            raise NodeUnreachable("down")
+        return Decimal(28000)
 
 
-class DeadIndexer(Indexer):
-    """Its REST does not answer."""
+class OneIndexer(Indexer):
+    """Its REST does not answer before `at` is set."""
+
+    at: int | None = None
+
+    async def height(self) -> Height:
+        if self.at is None:
+            raise IndexerUnreachable("down")
+        return Height(height=self.at, time=NOW)
 
     async def perpetual_markets(self) -> dict[str, MarketRow]:
-        raise IndexerUnreachable("down")
+        if self.at is None:
+            raise IndexerUnreachable("down")
+        return {"BTC-USD": BTC.model_copy(update={"oracle_price": Decimal(29500)})}
 
 
 BTC = MarketRow.read(
@@ -98,13 +116,8 @@ class Scene:
         self.clock = SetClock()
         self.stream = ToldStream(network, self.clock, SystemRandom(), unheard)
         self.stream.markets.replace({"BTC-USD": BTC})
-        self.venue = Venue(
-            network,
-            OneNode(network, self.clock),
-            DeadIndexer(network, self.clock),
-            self.stream,
-            self.clock,
-        )
+        self.node, self.indexer = OneNode(network, self.clock), OneIndexer(network, self.clock)
+        self.venue = Venue(network, self.node, self.indexer, self.stream, self.clock)
 
     def block(self, height: int, *, header_age_s: float) -> None:
         """The stream tells of a block now."""
@@ -145,14 +158,62 @@ async def test_prices_of_a_moment_ago_count_although_websocket_and_rest_are_gone
     scene.block(119, header_age_s=1)
     scene.stream.open = False
     scene.clock.seconds += 3
-    market = await scene.venue.market("BTC-USD")
-    assert market is not None
-    assert market.oracle_price == Decimal(29000)
+    quote = await scene.venue.quotes.quote("BTC-USD")
+    assert quote.stale is None
+    assert quote.market is not None
+    assert quote.market.oracle_price == Decimal(29000)
 
 
-async def test_prices_that_nothing_renews_are_refused(scene: Scene) -> None:
+async def test_prices_that_nothing_renews_are_old_and_the_node_tells_a_better_one(
+    scene: Scene,
+) -> None:
     scene.block(119, header_age_s=1)
     scene.clock.seconds += 11
-    with pytest.raises(Refusal) as refused:
-        await scene.venue.market("BTC-USD")
-    assert refused.value.code == "prices_stale"
+    quote = await scene.venue.quotes.quote("BTC-USD")
+    assert quote.stale is not None
+    assert "cannot be read" in quote.stale
+    assert quote.market is not None
+    assert quote.market.oracle_price == Decimal(28000)
+
+
+async def test_without_node_and_indexer_the_last_price_is_all_there_is(scene: Scene) -> None:
+    scene.block(119, header_age_s=1)
+    scene.clock.seconds += 11
+    scene.node.up = False
+    quote = await scene.venue.quotes.quote("BTC-USD")
+    assert quote.stale is not None
+    assert quote.market is not None
+    assert quote.market.oracle_price == Decimal(29000)
+
+
+async def test_an_indexer_that_lags_gives_no_fresh_prices_however_readily_it_answers(
+    scene: Scene,
+) -> None:
+    scene.block(100, header_age_s=20)
+    scene.indexer.at = NODE_HEIGHT - 20
+    quote = await scene.venue.quotes.quote("BTC-USD")
+    assert quote.stale == "dYdX's indexer is 20 blocks behind the chain."
+
+
+async def test_prices_are_read_by_request_while_the_stream_is_down(scene: Scene) -> None:
+    scene.stream.open = False
+    scene.indexer.at = NODE_HEIGHT - 1
+    quote = await scene.venue.quotes.quote("BTC-USD")
+    assert quote.stale is None
+    assert quote.market is not None
+    assert quote.market.oracle_price == Decimal(29500)
+
+
+async def test_a_clock_that_is_wrong_costs_a_question_and_nothing_else(scene: Scene) -> None:
+    scene.block(119, header_age_s=300)
+    assert (await scene.venue.quotes.quote("BTC-USD")).stale is None
+
+
+async def test_a_chain_that_stands_still_gives_no_fresh_prices(scene: Scene) -> None:
+    scene.block(NODE_HEIGHT, header_age_s=1)
+    scene.indexer.at = NODE_HEIGHT
+    scene.clock.seconds += 11
+    assert (await scene.venue.quotes.quote("BTC-USD")).stale is None
+    scene.clock.seconds += 16
+    quote = await scene.venue.quotes.quote("BTC-USD")
+    assert quote.stale == "The chain makes no blocks at the moment."

@@ -10,7 +10,6 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from core.clock import Clock
 from core.dydx.network import NetworkName
 from core.events import (
     AccessAnswered,
@@ -20,6 +19,7 @@ from core.events import (
     SignalChanged,
 )
 from core.trading.desk import StrategyChange
+from core.trading.key_views import KeyWorkView
 from core.trading.views import (
     AccountView,
     AlertAnswer,
@@ -28,6 +28,7 @@ from core.trading.views import (
     IntentView,
     NetworkView,
     NewSecret,
+    OpenOrderView,
     OrderView,
     PositionView,
     SignalView,
@@ -35,7 +36,7 @@ from core.trading.views import (
     StrategyView,
     TraderView,
 )
-from tests.handlers.chat.fake_ledger import FakeOutbox
+from tests.handlers.chat.fake_keys import FakeKeys
 
 ADDRESS = "dydx1kvs2jpgq0j8ka8kfwsezwh5a8ywtl8yj7xytr5"
 PHRASE_WORDS = frozenset({12, 15, 18, 21, 24})
@@ -52,11 +53,9 @@ class CloseAsked:
 
 
 @dataclass
-class FakeDesk:
+class FakeDesk(FakeKeys):
     """Everything is public, so that tests can arrange and look."""
 
-    clock: Clock
-    outbox: FakeOutbox
     signup: str = "open"
     offered: tuple[NetworkName, ...] = ("paper", "testnet")
     admin_tokens: dict[str, str] = field(default_factory=dict)
@@ -64,10 +63,10 @@ class FakeDesk:
     account_rows: dict[int, tuple[int, AccountView]] = field(default_factory=dict)
     strategy_rows: dict[int, tuple[int, StrategyView]] = field(default_factory=dict)
     secrets: dict[int, str] = field(default_factory=dict)
-    previews: dict[str, tuple[int, CredentialPreview]] = field(default_factory=dict)
     position_rows: dict[int, PositionView] = field(default_factory=dict)
     signal_rows: dict[UUID, SignalView] = field(default_factory=dict)
     order_rows: dict[int, OrderView] = field(default_factory=dict)
+    waiting_rows: dict[int, OpenOrderView] = field(default_factory=dict)
     intent_rows: dict[int, IntentView] = field(default_factory=dict)
     closes: list[CloseAsked] = field(default_factory=list)
     tests_sent: list[str] = field(default_factory=list)
@@ -181,23 +180,34 @@ class FakeDesk:
         self.previews[found.token] = (trader.id, found)
         return found
 
-    async def confirm_phrase(self, trader: TraderView, token: str) -> AccountView:
+    async def confirm_preview(self, trader: TraderView, token: str) -> AccountView:
         owner, found = self.previews.get(token, (None, None))
         if found is None or owner != trader.id:
             raise DeskError("preview_gone", "The phrase is not in memory any more.")
         del self.previews[token]
-        return self.add_account(trader.id, found.network, found.address)
+        made = self.add_account(trader.id, found.network, found.address)
+        made = replace(
+            made,
+            credential=found.kind,
+            authenticator_id=found.authenticator_id,
+            markets=found.markets,
+        )
+        self.account_rows[made.id] = (trader.id, made)
+        return made
 
     def forget_preview(self, trader: TraderView, token: str) -> None:
+        self.offers.pop(token, None)
         if self.previews.get(token, (None,))[0] == trader.id:
             del self.previews[token]
 
     async def accounts(self, trader: TraderView) -> list[AccountView]:
         return [view for owner, view in self.account_rows.values() if owner == trader.id]
 
-    async def disconnect_account(self, trader: TraderView, account_id: int) -> None:
-        owner, _ = self.account_rows.get(account_id, (None, None))
-        if owner != trader.id:
+    async def disconnect_account(
+        self, trader: TraderView, account_id: int, message_id: int | None = None
+    ) -> KeyWorkView:
+        owner, row = self.account_rows.get(account_id, (None, None))
+        if owner != trader.id or row is None:
             raise DeskError("unknown_account", "This account is not connected.")
         if any(
             one.account_id == account_id and one.state == "open"
@@ -205,6 +215,15 @@ class FakeDesk:
         ):
             raise DeskError("position_open", "A position is open on this account. Close it first.")
         del self.account_rows[account_id]
+        work = self.add_work(
+            trader.id,
+            "leave",
+            "cancelling",
+            message_id,
+            account_id=account_id,
+            authenticator_id=row.authenticator_id,
+        )
+        return self.move_work(work.id, "done", cancelled=0)
 
     # strategies
 
@@ -370,6 +389,20 @@ class FakeDesk:
         self.position_rows[position_id] = changed
         return changed
 
+    async def open_orders(self, trader: TraderView) -> list[OpenOrderView]:
+        owned = {row.id for owner, row in self.account_rows.values() if owner == trader.id}
+        return [row for row in self.waiting_rows.values() if row.account_id in owned]
+
+    async def cancel_order(self, trader: TraderView, order_id: int) -> OpenOrderView:
+        waiting = {row.order.id: row for row in await self.open_orders(trader)}
+        if order_id not in waiting:
+            raise DeskError("unknown_order", "This order does not exist.")
+        if waiting[order_id].protects:
+            raise DeskError("order_protects", "This order belongs to a plan.")
+        asked = replace(waiting[order_id], cancel_asked=True)
+        self.waiting_rows[order_id] = asked
+        return asked
+
     async def status(self, trader: TraderView) -> StatusView:
         return StatusView(
             tuple(NetworkView(name, 1234567, True, True, True, None) for name in self.offered),
@@ -421,7 +454,8 @@ class FakeDesk:
             closed_at=None,
             take_profit=Decimal(66138),
             stop_loss=Decimal(62928),
-            held_by="bot",
+            stop_on_chain=False,
+            target_on_chain=False,
             tick_size=Decimal(1),
             step_size=Decimal("0.0001"),
         )
@@ -429,10 +463,12 @@ class FakeDesk:
         order = OrderView(
             id=self._next(self.order_rows),
             purpose="entry",
+            kind="market",
             ticker=ticker,
             side="BUY" if side == "LONG" else "SELL",
             size=Decimal("0.015"),
             limit_price=Decimal(64855),
+            trigger_price=None,
             reference_price=Decimal(64200),
             reduce_only=False,
             state="filled",
@@ -440,6 +476,7 @@ class FakeDesk:
             codespace=None,
             tx_hash="4F2A" + "0" * 56 + "9C1E",
             good_til_block=1234577,
+            expires_at=None,
             filled_size=Decimal("0.015"),
             average_price=Decimal(64212),
             slippage_percent=Decimal("0.0187"),

@@ -7,9 +7,20 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from bot.emulator.screen import Shown
+from bot.emulator.user import User
 from tests.handlers.chat.chat_world import PHRASE, ChatWorld, chat_world
 
 PHRASE_TEXT = " ".join(PHRASE)
+
+
+async def to_kept_phrase(world: ChatWorld, user: User) -> Shown:
+    """From /start to where the phrase is awaited whose key will be kept."""
+    ways = await world.tap(user, await world.start(user), "Testnet")
+    assert ways is not None
+    asked = await world.tap(user, ways, "3 Keep phrase")
+    assert asked is not None
+    return asked
 
 
 @pytest.fixture
@@ -54,9 +65,7 @@ async def test_the_message_with_the_phrase_is_deleted_before_the_phrase_is_read(
     world: ChatWorld,
 ) -> None:
     ann = world.user(1)
-    shown = await world.start(ann)
-    asked = await world.tap(ann, shown, "Testnet")
-    assert asked is not None
+    asked = await to_kept_phrase(world, ann)
     assert "withdrawing included" in asked.text
     assert "/cancel" in asked.text
     before = len(world.emulator.calls)
@@ -82,7 +91,7 @@ async def test_nothing_of_the_phrase_is_stored_or_logged(
 ) -> None:
     caplog.set_level("DEBUG")
     ann = world.user(1)
-    await world.tap(ann, await world.start(ann), "Testnet")
+    await to_kept_phrase(world, ann)
     await world.say(ann, PHRASE_TEXT)
     await world.say(ann, PHRASE_TEXT.replace("abandon", "abandonn"))
     await world.say(ann, "/cancel")
@@ -99,7 +108,7 @@ async def test_a_phrase_that_cannot_be_deleted_is_said_so_and_deleted_later(
     world: ChatWorld,
 ) -> None:
     ann = world.user(1)
-    await world.tap(ann, await world.start(ann), "Testnet")
+    await to_kept_phrase(world, ann)
     world.emulator.faults.fail("deleteMessage", 400, "Bad Request: message can't be deleted")
     shown = await world.say(ann, PHRASE_TEXT)
     assert "I could not delete your message" in shown.text
@@ -110,7 +119,7 @@ async def test_a_phrase_that_cannot_be_deleted_is_said_so_and_deleted_later(
 
 async def test_a_wrong_phrase_is_asked_for_again(world: ChatWorld) -> None:
     ann = world.user(1)
-    await world.tap(ann, await world.start(ann), "Testnet")
+    await to_kept_phrase(world, ann)
     shown = await world.say(ann, "too short")
     assert "this had 2" in shown.text
     assert "/cancel" in shown.text
@@ -119,7 +128,7 @@ async def test_a_wrong_phrase_is_asked_for_again(world: ChatWorld) -> None:
 
 async def test_a_preview_lost_by_a_restart_is_asked_for_again(world: ChatWorld) -> None:
     ann = world.user(1)
-    await world.tap(ann, await world.start(ann), "Testnet")
+    await to_kept_phrase(world, ann)
     shown = await world.say(ann, PHRASE_TEXT)
     world.desk.previews.clear()
     await world.tap(ann, shown, "Yes, this one")
@@ -129,7 +138,7 @@ async def test_a_preview_lost_by_a_restart_is_asked_for_again(world: ChatWorld) 
 
 async def test_no_forgets_the_key_and_asks_for_another(world: ChatWorld) -> None:
     ann = world.user(1)
-    await world.tap(ann, await world.start(ann), "Testnet")
+    await to_kept_phrase(world, ann)
     shown = await world.say(ann, PHRASE_TEXT)
     again = await world.tap(ann, shown, "No")
     assert again is not None
@@ -139,7 +148,7 @@ async def test_no_forgets_the_key_and_asks_for_another(world: ChatWorld) -> None
 
 async def test_cancel_forgets_the_key(world: ChatWorld) -> None:
     ann = world.user(1)
-    await world.tap(ann, await world.start(ann), "Testnet")
+    await to_kept_phrase(world, ann)
     await world.say(ann, PHRASE_TEXT)
     assert "Left" in (await world.say(ann, "/cancel")).text
     assert not world.desk.previews

@@ -17,6 +17,7 @@ from bot.emulator.text import formatted
 from core.trading.views import (
     AccountView,
     IntentView,
+    OpenOrderView,
     OrderView,
     PositionView,
     SignalView,
@@ -37,6 +38,7 @@ from handlers.chat.buttons import (
     StrategyButton,
 )
 from handlers.chat.texts import admin, events, positions, strategies
+from handlers.chat.texts.orders import confirm_cancel, order_list
 from handlers.chat.texts.screen import Screen
 from handlers.chat.texts.signals import card
 from tests.handlers.chat.chat_world import PHRASE, ChatWorld, chat_world
@@ -226,13 +228,13 @@ def hostile_screens(words: str) -> list[Screen]:
         None, None, None, None, None, (words, words), 100, 60, None,
     )  # fmt: skip
     order = OrderView(
-        1, "entry", words, "BUY", Decimal(1), Decimal(1), Decimal(1), False, "refused", 7, words,
-        words, 1, Decimal(0), None, None, NOW, NOW, NOW,
+        1, "entry", "limit", words, "BUY", Decimal(1), Decimal(1), None, Decimal(1), False,
+        "refused", 7, words, words, 1, None, Decimal(0), None, None, NOW, NOW, NOW,
     )  # fmt: skip
     position = PositionView(
         1, 1, 1, "testnet", 1, None, words, "LONG", "open", True, Decimal(1), Decimal(1),
         Decimal(1), None, Decimal(1), Decimal(1), Decimal(0), Decimal(0), words, NOW, None,
-        None, None, None, Decimal("0.1"), Decimal("0.1"),
+        None, None, False, False, Decimal("0.1"), Decimal("0.1"),
     )  # fmt: skip
     signal = SignalView(
         __import__("uuid").UUID(int=1), 1, "testnet", words, NOW, "refused", words, words, "x",
@@ -255,6 +257,8 @@ def hostile_screens(words: str) -> list[Screen]:
         events.position_by_hand(position, "-1", 1),
         events.protection_failing(position, 3, 1),
         events.intent_refused(intent),
+        order_list([OpenOrderView(order, "testnet", 1, False, False)], NOW),
+        confirm_cancel(OpenOrderView(order, "testnet", 1, True, True)),
         events.alert_unreadable(strategy, unreadable),
         events.access_asked(person),
         events.access_settled(person),

@@ -1,0 +1,219 @@
+"""Disconnecting an account: its orders are cancelled and proved gone, then its key is erased.
+
+What a key placed in the chain's state outlives the key, so it goes first. Orders in markets that
+the key may not touch are counted and left.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import structlog
+
+from core import failpoints
+from core.dydx.authenticators import KeyTrouble, key_trouble
+from core.dydx.drafts import CancelDraft, OrderRef
+from core.dydx.enums import OrderStatus
+from core.dydx.indexer_types import IndexerOrder
+from core.dydx.node import Broadcast, Outcome
+from core.dydx.orders import batch_cancels
+from core.dydx.protocol import OrderFlags
+from core.events import KeyTold
+from core.ledger import accounts, key_work, outbox, strategies
+from core.ledger.models import Account, KeyWork
+from core.trading.key_steps import SOON_S, Wait, move, move_inside, next_nonce
+from core.trading.office import Office
+from core.trading.signing import Signer
+from core.trading.venue import Venue
+
+log = structlog.get_logger(__name__)
+
+LIVING: Final = (OrderStatus.OPEN, OrderStatus.UNTRIGGERED, OrderStatus.BEST_EFFORT_OPENED)
+KINDS: Final = frozenset(
+    {OrderFlags.SHORT_TERM, OrderFlags.CONDITIONAL, OrderFlags.LONG_TERM, OrderFlags.TWAP}
+)
+CANCEL_AGAIN_S: Final = 5.0
+# What was sent just before the account left is known to the indexer some blocks later.
+SETTLING_BLOCKS: Final = 3
+SLOW_AFTER: Final = dt.timedelta(seconds=60)
+PAGE: Final = 1000
+SHORT_TERM_EXTRA: Final = 10
+
+
+@dataclass
+class AccountLeaver:
+    """Advances one piece of work of kind `leave`."""
+
+    office: Office
+    venue: Venue
+    work: KeyWork
+    _asked: dict[str, OrderRef] = field(default_factory=dict)
+    _gone: set[str] = field(default_factory=set)
+    _not_before: dict[str, float] = field(default_factory=dict)
+    _until_height: int = 0
+
+    async def step(self) -> None:
+        if self.work.state == "cancelling":
+            await self._cancel()
+        else:
+            await self._finish()
+
+    # orders
+
+    async def _cancel(self) -> None:
+        """One pass: cancels what lives; erases the key once nothing does any more."""
+        work = self.work
+        assert work.account_id is not None
+        account = await accounts.get(work.account_id)
+        credential = await accounts.credential(account.id)
+        if account.chain_account_number is None:
+            on_chain = await self.venue.node.account(account.address)
+            account.chain_account_number = on_chain.number if on_chain is not None else None
+        if credential is None or account.chain_account_number is None:
+            await self._erase(account, 0)
+            return
+        signer = Signer(account, credential, self.office.vault, self.venue.network.chain_id)
+        height = (await self.venue.indexer.height()).height
+        rows = await self.venue.indexer.orders(
+            account.address, account.subaccount_number, statuses=LIVING, limit=PAGE
+        )
+        block = await self.venue.node.latest_block()
+        if not self._until_height:
+            self._until_height = block.height + SETTLING_BLOCKS
+        ours = [
+            row for row in rows if row.order_flags in KINDS and signer.may_trade(row.clob_pair_id)
+        ]
+        living = [row for row in ours if not _expired(row, block.height)]
+        await self._prove_gone(living)
+        open_ = [row for row in living if row.id not in self._gone]
+        if not open_ and height >= self._until_height:
+            await self._erase(account, len(rows) - len(ours))
+            return
+        if open_:
+            self._until_height = max(self._until_height, block.height + 1)
+        if not await self._send_cancels(account, signer, open_, block.height):
+            await self._erase(account, len(open_) + len(rows) - len(ours))
+            return
+        await self._count(len(open_), len(rows) - len(ours))
+        raise Wait(SOON_S, f"{len(open_)} orders are not proved gone yet")
+
+    async def _prove_gone(self, rows: list[IndexerOrder]) -> None:
+        """An order that was cancelled is gone once the node's committed state lacks it."""
+        for row in rows:
+            ref = self._asked.get(row.id)
+            if ref is None or not ref.order_flags.stateful or row.id in self._gone:
+                continue
+            sighting = await self.venue.node.stateful_order(ref)
+            if sighting is None or sighting.order is None:
+                self._gone.add(row.id)
+
+    async def _send_cancels(
+        self, account: Account, signer: Signer, rows: list[IndexerOrder], height: int
+    ) -> bool:
+        """Cancels what was not cancelled lately; False when the key can cancel nothing any more."""
+        now = self.office.clock.monotonic()
+        due = [row for row in rows if self._not_before.get(row.id, 0.0) <= now]
+        short_term = []
+        for row in due:
+            ref = _ref_of(row, account)
+            self._asked[row.id] = ref
+            self._not_before[row.id] = now + CANCEL_AGAIN_S
+            if not ref.order_flags.stateful:
+                short_term.append(ref)
+            elif row.good_til_block_time is not None:
+                nonce = await next_nonce(self.office, self.venue, account.address)
+                cancel = CancelDraft(
+                    address=ref.address,
+                    number=ref.number,
+                    client_id=ref.client_id,
+                    clob_pair_id=ref.clob_pair_id,
+                    order_flags=ref.order_flags,
+                    good_til_block_time=_seconds(row.good_til_block_time),
+                )
+                signed = signer.sign([cancel], sequence=nonce)
+                answer = await self.venue.node.broadcast(signed.tx)
+                failpoints.hit("leave_cancelled")
+                self._note(row.id, answer)
+                if _powerless(answer):
+                    return False
+        ends = [row.good_til_block or 0 for row in due if not row.order_flags]
+        for batch in batch_cancels(short_term, max([height + SHORT_TERM_EXTRA, *ends])):
+            answer = await self.venue.node.broadcast(signer.sign([batch]).tx)
+            if _powerless(answer):
+                return False
+        return True
+
+    def _note(self, order_id: str, answer: Broadcast) -> None:
+        if answer.outcome is not Outcome.ACCEPTED:
+            log.info("a cancel was not accepted", work=self.work.id, code=answer.code)
+        if (answer.codespace, answer.code) in (("clob", 3006), ("clob", 3010)):
+            self._not_before[order_id] = 0.0  # gone, or about to be; the next pass looks
+
+    async def _count(self, living: int, untouchable: int) -> None:
+        """Notes how far it is; after a while its trader is told that it takes long."""
+        work, now = self.work, self.office.clock.now()
+        report = self._report(living + untouchable)
+        slow = now - work.created_at > SLOW_AFTER
+        tell_it = slow and not (work.report or {}).get("slow")
+        if slow:
+            report["slow"] = True
+        if report == work.report:
+            return
+        async with self.office.ledger.executing():
+            await key_work.note(work, report=report)
+            if tell_it:
+                key = f"key:{work.id}:slow"
+                await outbox.put(work.trader_id, KeyTold(work.id), key=key, now=now)
+        self.office.outbox_bell.ring()
+
+    def _report(self, left: int) -> dict[str, Any]:
+        known = (self.work.report or {}).get("cancelled", 0)
+        return {"cancelled": max(known, len(self._asked)), "left": left}
+
+    # the key
+
+    async def _erase(self, account: Account, left: int) -> None:
+        await erase(self.office, self.work, account, self._report(left))
+        failpoints.hit("leave_erased")
+
+    async def _finish(self) -> None:
+        await self.office.ledger.scrub()
+        await self.office.ledger.scrub()
+        await move(self.office, self.work, "done")
+        await self.office.strategy_book.load()
+
+
+async def erase(office: Office, work: KeyWork, account: Account, report: dict[str, Any]) -> None:
+    """In one transaction: the sealed key is gone, the account is disconnected."""
+    async with office.ledger.executing():
+        if await move_inside(office, work, "erased", report=report):
+            await accounts.disconnect(account.id)
+            await strategies.pause_of_account(account.id)
+    office.outbox_bell.ring()
+
+
+def _ref_of(row: IndexerOrder, account: Account) -> OrderRef:
+    return OrderRef(
+        account.address,
+        account.subaccount_number,
+        row.client_id,
+        row.clob_pair_id,
+        OrderFlags(row.order_flags),
+    )
+
+
+def _expired(row: IndexerOrder, height: int) -> bool:
+    """A short-term order is dead once its last block is over."""
+    return not row.order_flags and row.good_til_block is not None and height > row.good_til_block
+
+
+def _seconds(time: dt.datetime) -> int:
+    return int(time.timestamp())
+
+
+def _powerless(answer: Broadcast) -> bool:
+    """Whether the key cannot sign for the account any more."""
+    trouble = key_trouble(answer.codespace, answer.code)
+    return answer.outcome is Outcome.REFUSED and trouble is KeyTrouble.GONE

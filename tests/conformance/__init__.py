@@ -1,0 +1,6 @@
+"""The conformance suite: one set of checks over the wire for any dYdX network.
+
+It knows the protocol and nothing of this project's parts, except where it says so: chapter "ours"
+drives `core.dydx`, chapter "official" the official Python client. docs/conformance.md says how to
+run it.
+"""
