@@ -214,7 +214,7 @@ async def _connect(venues: dict[NetworkName, Venue], lanes: Lanes, desk: LiveDes
     )
     for result in results:
         if isinstance(result, Exception):
-            log.error("a network could not be started", error=repr(result))
+            log.error("a network is not used", error=str(result))
     await desk.resume_key_work()
     await lanes.start_all()
 

@@ -32,7 +32,7 @@ from core.trading.views import AccountView, DeskError, TraderView
 from handlers.chat.deletions import Deletions
 from handlers.chat.errors import place_of
 from handlers.chat.sending import is_gone, is_unchanged
-from handlers.chat.texts import events, keys
+from handlers.chat.texts import events, keys, network
 from handlers.chat.texts.screen import Screen, quiet
 from handlers.chat.texts.signals import card
 
@@ -309,6 +309,10 @@ class Notifier:
             "access_asked": self._access_asked,
             "access_answered": self._access_answered,
             "mismatch_found": self._mismatch_found,
+            "news_missing": self._news_missing,
+            "news_back": self._news_back,
+            "account_standing": self._account_standing,
+            "operator_notice": self._operator_notice,
             "key_progress": self._key_progress,
             "key_told": self._key_told,
         }
@@ -370,6 +374,21 @@ class Notifier:
     async def _mismatch_found(self, trader: TraderView, row: OutgoingMessage) -> Screen:
         account = await self._account(trader, int(row.payload["account_id"]))
         return events.mismatch_found(account, row.payload)
+
+    async def _news_missing(self, trader: TraderView, row: OutgoingMessage) -> Screen:
+        account = await self._account(trader, int(row.payload["account_id"]))
+        return network.news_missing(account, row.payload)
+
+    async def _news_back(self, trader: TraderView, row: OutgoingMessage) -> Screen:
+        account = await self._account(trader, int(row.payload["account_id"]))
+        return network.news_back(account, row.payload)
+
+    async def _account_standing(self, trader: TraderView, row: OutgoingMessage) -> Screen:
+        account = await self._account(trader, int(row.payload["account_id"]))
+        return network.account_standing(account, row.payload)
+
+    async def _operator_notice(self, trader: TraderView, row: OutgoingMessage) -> Screen:
+        return network.operator_notice(row.payload)
 
     async def _key_progress(self, trader: TraderView, row: OutgoingMessage) -> Screen:
         return keys.progress(await self._desk.key_work(int(row.payload["work_id"])))

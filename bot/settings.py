@@ -180,8 +180,8 @@ class Settings(BaseSettings):
     stop_slippage_percent: Annotated[Decimal, Field(gt=0, lt=100, decimal_places=2)] | None = (
         _setting(
             None,
-            "How far behind its trigger, in percent, a stop or target on chain may fill. Too little "
-            "and it disappears without a fill.",
+            "How far behind its trigger, in percent, a stop on chain may fill. Too little and it "
+            "disappears without a fill.",
             cure="write a number of percent above 0 and below 100, like 7.5",
             shown="5 for BTC and ETH, 10 for all others",
         )

@@ -163,6 +163,48 @@ class KeyTold(Event):
     work_id: int
 
 
+@dataclass(frozen=True)
+class NewsMissing(Event):
+    """The stream that carries an account is down for longer than its retries; they go on.
+    `since`: ISO, UTC.
+    """
+
+    kind: ClassVar[str] = "news_missing"
+    account_id: int
+    since: str
+
+
+@dataclass(frozen=True)
+class NewsBack(Event):
+    """The stream of an account delivers again, and what was missed was read."""
+
+    kind: ClassVar[str] = "news_back"
+    account_id: int
+    since: str
+
+
+@dataclass(frozen=True)
+class AccountStanding(Event):
+    """What dYdX lets an account do has changed. `standing`: served, close_only, geoblocked,
+    compliance_blocked.
+    """
+
+    kind: ClassVar[str] = "account_standing"
+    account_id: int
+    standing: str
+
+
+@dataclass(frozen=True)
+class OperatorNotice(Event):
+    """For admins. `what`: stream_down, stream_up, all_blocked; `accounts` are concerned."""
+
+    kind: ClassVar[str] = "operator_notice"
+    network: str
+    what: str
+    accounts: int
+    since: str
+
+
 class Bell:
     """Wakes waiters; ringing when nobody waits is remembered once."""
 

@@ -16,16 +16,17 @@ _INVISIBLE = re.compile(r"[\u200b-\u200f\u2060\ufeff]")
 
 class KeyFault(Exception):
     """What was pasted is no trading key. `code` is stable, `text` is for its owner and quotes
-    nothing of the key.
+    nothing of the key; `address` is the key's own where that was given as its account's.
 
     Codes: key_missing, key_malformed, key_several, address_missing, address_malformed,
     address_of_key, address_several.
     """
 
-    def __init__(self, code: str, text: str) -> None:
+    def __init__(self, code: str, text: str, address: str | None = None) -> None:
         super().__init__(code)
         self.code = code
         self.text = text
+        self.address = address
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ def read_trading_key(text: str, known_address: str | None = None) -> TradingKeyT
             "address_of_key",
             "This address belongs to the key itself. I need the address of your account, which "
             "dydx.trade shows in your profile: send it together with the key.",
+            key.address,
         )
     raise KeyFault(
         "address_missing",

@@ -197,7 +197,7 @@ class NodePool:
         try:
             answer = await endpoint.broadcast(tx, self._call_timeout_s)
         except CallFailed as error:
-            if error.silent:
+            if error.silent or error.status == "UNIMPLEMENTED":
                 self._demote(endpoint, str(error))
             return EndpointAnswer(endpoint.address, Outcome.UNKNOWN, detail=str(error))
         except Exception as error:
@@ -423,14 +423,22 @@ class NodePool:
                 log.warning("node is behind the chain", endpoint=address, height=standing.height)
 
     async def _probe(self, endpoint: Endpoint) -> tuple[Standing, int] | None:
+        began = self._clock.monotonic()
         try:
             await endpoint.connected(self._connect_timeout_s)
             queries = Queries(endpoint, self._query_timeout_s)
             ready = await queries.ready()
             began = self._clock.monotonic()
             tip = await queries.tip()
-        except (NotConnected, CallFailed) as error:
+        except NotConnected as error:
             self._demote(endpoint, str(error))
+            return None
+        except CallFailed as error:
+            if error.silent:
+                self._demote(endpoint, str(error))
+            else:
+                # A gateway for orders may know no queries; it is well all the same.
+                self._well(endpoint, began)
             return None
         if ready:
             self._well(endpoint, began)

@@ -74,10 +74,18 @@ class Nonces:
     """
 
     def __init__(self, used: Iterable[int] = ()) -> None:
+        self._kept: list[int] = []
+        self._undecided: set[int] = set()
+        self._highest = 0
+        self.restore(used)
+
+    def restore(self, used: Iterable[int]) -> None:
+        """Takes over numbers that were used before; those known already stay."""
         numbers = set(used)
-        self._kept = sorted(number for number in numbers if is_nonce(number))
-        self._undecided = set(numbers)
-        self._highest = self._kept[-1] if self._kept else 0
+        kept = {*self._kept, *(number for number in numbers if is_nonce(number))}
+        self._kept = sorted(kept)[-KEPT:]
+        self._undecided |= numbers
+        self._highest = max(self._highest, *self._kept[-1:], 0)
 
     def take(
         self,

@@ -19,6 +19,7 @@ from core.dydx.markets import Markets
 from core.dydx.network import Network
 from core.dydx.order_book import OrderBook
 from core.dydx.pacing import Key
+from core.dydx.second_look import SecondLook
 from core.dydx.stream_events import (
     Account,
     BlockHeight,
@@ -30,6 +31,7 @@ from core.dydx.stream_events import (
     MarketsSnapshot,
     MarketsUpdate,
     NeedsBackfill,
+    NothingMissed,
     StreamEvent,
     SubaccountSnapshot,
     SubaccountUpdate,
@@ -39,7 +41,7 @@ from core.dydx.stream_events import (
 from core.dydx.stream_link import WAITS_S, Link, Patience
 from core.dydx.stream_pool import SUBACCOUNTS_PER_CONNECTION, Pool
 from core.dydx.stream_seats import Seat
-from core.dydx.stream_session import Session, key_of
+from core.dydx.stream_session import SUBACCOUNTS, Session, key_of
 from core.dydx.stream_types import (
     BookContents,
     Frame,
@@ -61,6 +63,7 @@ __all__ = [
     "MarketsSnapshot",
     "MarketsUpdate",
     "NeedsBackfill",
+    "NothingMissed",
     "Stream",
     "StreamEvent",
     "SubaccountSnapshot",
@@ -131,6 +134,7 @@ class Stream:
             open_timeout_s=open_timeout_s,
         )
         self._pool = Pool(network, clock, random, self, patience, per_connection)
+        self._second_look = SecondLook(self._pool)
 
     # what it knows
 
@@ -312,6 +316,10 @@ class Stream:
             seat = self._pool.seats.get(key_of(frame))
             if seat is not None and seat.link is link:
                 self._take_subaccount(seat, session, frame.message_id, part)
+            elif isinstance(part, SubaccountState):
+                session.ask("unsubscribe", key_of(frame))
+                if seat is not None and self._second_look.take(seat, part):
+                    self.tell(NothingMissed(seat.address, seat.number))
         elif isinstance(part, Orderbook | BookContents):
             self._take_book(frame, part)
         elif isinstance(part, TradesContents) and key_of(frame) in self._pool.followed:
@@ -324,6 +332,7 @@ class Stream:
             return
         self._height = height
         self._height_received = self._clock.monotonic()
+        self._second_look.ask(height)
         self.tell(BlockHeight(height, part.time))
 
     def _take_markets(self, part: MarketsState | MarketsContents) -> None:
@@ -355,6 +364,7 @@ class Stream:
                 SubaccountSnapshot(seat.address, seat.number, part.subaccount, orders, height)
             )
             self.tell(seat.resume(height))
+            self._second_look.begin(seat, part, self._height)
             return
         positions, changed = part.perpetual_positions or (), part.orders or ()
         new_positions = seat.mirror.take_positions(positions, version)
@@ -393,6 +403,8 @@ class Stream:
         key = (named[1], named[2]) if named else key_of(frame)
         session.answered(key)
         seat = self._pool.seats.get(key)
+        if key[0] == SUBACCOUNTS and (seat is None or seat.link.session is not session):
+            return  # not wanted any more, or a second look, which is an extra
         if "already subscribed" in message:
             if seat is not None and not seat.flowing:
                 self.tell(seat.resume(None))

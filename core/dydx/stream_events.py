@@ -81,6 +81,14 @@ class NeedsBackfill:
 
 
 @dataclass(frozen=True)
+class NothingMissed:
+    """A NeedsBackfill is settled: a second snapshot showed that nothing happened meanwhile."""
+
+    address: str
+    number: int
+
+
+@dataclass(frozen=True)
 class SubscriptionRefused:
     """The indexer does not serve this subaccount, as for an address that dYdX has blocked."""
 
@@ -162,6 +170,7 @@ StreamEvent = (
     | ConnectionTrouble
     | ConnectionRecovered
     | NeedsBackfill
+    | NothingMissed
     | SubscriptionRefused
     | MarketsSnapshot
     | MarketsUpdate

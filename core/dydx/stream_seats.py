@@ -14,7 +14,8 @@ class Seat:
     """One subaccount.
 
     `flowing`: its subscription is confirmed; `needs`: what is still to be read by request before
-    its news are complete; `known_to`: the last block up to which they were complete.
+    its news are complete; `known_to`: the last block up to which they were complete; `look_after`:
+    from which block on an awaited second snapshot shows whether something was missed.
     """
 
     address: str
@@ -25,18 +26,21 @@ class Seat:
     needs: NeedsBackfill | None = None
     known_to: int | None = None
     tickets: int = 0
+    look_after: int | None = None
 
     def interrupt(self) -> None:
         """Its connection is gone, or its subscription ended."""
         if self.flowing and self.needs is None:
             self.known_to = self.link.known_to
         self.flowing = False
+        self.look_after = None
 
     def resume(self, snapshot_height: int | None) -> NeedsBackfill:
         """Its subscription is confirmed: what must be read before its news are complete."""
         if self.flowing and self.needs is None:
             self.known_to = self.link.known_to
         self.flowing = True
+        self.look_after = None
         self.tickets += 1
         self.needs = NeedsBackfill(
             self.address, self.number, self.known_to, snapshot_height, self.tickets

@@ -15,6 +15,7 @@ from core.paper.governance import Governance
 from core.paper.happenings import SubaccountKey
 from core.paper.margin import Collateral
 from core.paper.refusals import Refused, clob
+from core.paper.settlement import settled
 from core.paper.state import State, Subaccount
 from core.paper.stateless import check_subaccount
 
@@ -42,7 +43,7 @@ def update_leverage(
     before = state.subaccount(key)
     leverage = tuple(sorted((dict(before.leverage) | chosen).items()))
     after = replace(before, leverage=leverage)
-    worth = collateral(after)
+    worth = collateral(settled(after, state.funding.working).subaccount)
     if worth.net < worth.initial:
         number = f"number:{key.number} " if key.number else ""
         raise Refused(

@@ -116,10 +116,7 @@ class Liquidator:
         return current(self._state, key).subaccount
 
     def _is_liquidatable(self, key: SubaccountKey) -> bool:
-        if key == SYNTHETIC_MAKER:
-            return False
-        collateral = self._margin.collateral(self._held(key))
-        return collateral.maintenance > max(collateral.net, 0)
+        return key != SYNTHETIC_MAKER and self._margin.is_liquidatable(self._held(key))
 
     def _order(self, key: SubaccountKey, height: int) -> LiquidationOrder:
         """The order for one of the positions, drawn as the chain draws it: anew in each block."""

@@ -64,6 +64,16 @@ class Margin:
             maintenance += self.maintenance(market, notional)
         return Collateral(net, initial, maintenance)
 
+    def is_liquidatable(self, subaccount: Subaccount) -> bool:
+        """Whether a settled subaccount's positions need more than it is worth to stay."""
+        net, maintenance = subaccount.usdc, 0
+        for perpetual_id, quantums in subaccount.positions:
+            market = self.markets[perpetual_id]
+            notional = market.notional(quantums, self._price_of(market))
+            net += notional
+            maintenance += self.maintenance(market, notional)
+        return maintenance > max(net, 0)
+
     def maintenance(self, market: Market, notional: int) -> int:
         """What a position of this worth needs to stay: a fraction of the base initial margin, each
         rounded up. Neither open interest nor a chosen leverage raises it.

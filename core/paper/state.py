@@ -193,6 +193,7 @@ class Table(Generic[K, V]):
         self.working: dict[K, V] = {}
         self.committed: dict[K, V] = {}
         self._touched: set[K] = set()
+        self._undo: list[dict[K, tuple[V | None, bool]]] = []
 
     def get(self, key: K) -> V | None:
         """The working value."""
@@ -200,12 +201,15 @@ class Table(Generic[K, V]):
 
     def put(self, key: K, value: V) -> None:
         """Set the working value."""
+        self._remember(key)
         self.working[key] = value
         self._touched.add(key)
 
     def drop(self, key: K) -> None:
         """Remove the working value."""
-        if self.working.pop(key, None) is not None:
+        if key in self.working:
+            self._remember(key)
+            del self.working[key]
             self._touched.add(key)
 
     def take_changes(self) -> dict[K, V | None]:
@@ -218,15 +222,30 @@ class Table(Generic[K, V]):
         """Make these changes the committed state."""
         _apply(self.committed, changes)
 
-    def mark(self) -> tuple[dict[K, V], set[K]]:
-        """The working side as it is now."""
-        return dict(self.working), set(self._touched)
+    def begin(self) -> None:
+        """From here on, remember what `undo` would have to restore."""
+        self._undo.append({})
 
-    def back_to(self, working: dict[K, V], touched: set[K]) -> None:
-        """Go back to a mark; the mapping stays the same object."""
-        self.working.clear()
-        self.working.update(working)
-        self._touched = touched
+    def undo(self) -> None:
+        """Go back to the last `begin`; the mapping stays the same object."""
+        for key, (value, touched) in self._undo.pop().items():
+            if value is None:
+                self.working.pop(key, None)
+            else:
+                self.working[key] = value
+            if not touched:
+                self._touched.discard(key)
+
+    def keep(self) -> None:
+        """Keep what happened since the last `begin`; an earlier one can still undo it."""
+        done = self._undo.pop()
+        if self._undo:
+            for key, before in done.items():
+                self._undo[-1].setdefault(key, before)
+
+    def _remember(self, key: K) -> None:
+        if self._undo:
+            self._undo[-1].setdefault(key, (self.working.get(key), key in self._touched))
 
     def load(self, rows: dict[K, V]) -> None:
         """Start from saved rows."""
@@ -313,13 +332,17 @@ class State:
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """Undo what happened inside when it ends with an exception."""
-        before = [(table, *table.mark()) for _, table in self.tables()]
+        tables = [table for _, table in self.tables()]
+        for table in tables:
+            table.begin()
         try:
             yield
         except BaseException:
-            for table, working, touched in before:
-                table.back_to(working, touched)
+            for table in tables:
+                table.undo()
             raise
+        for table in tables:
+            table.keep()
 
     def take_changes(self) -> Changes:
         """What this block changed, by table."""

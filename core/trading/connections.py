@@ -101,12 +101,21 @@ class AccountDesk:
         try:
             given = read_trading_key(text, known_address)
         except KeyFault as fault:
+            if fault.address is not None and await self._is_account(venue, fault.address):
+                raise DeskError(OWNERS_KEY.code, OWNERS_KEY.reason) from None
             raise DeskError(fault.code, fault.text) from None
         fit = await self._fit(venue, given.key, given.owner)
         number = 0 if fit.subaccounts is None else fit.subaccounts[0]
         await self._check_free(network, given.owner, number)
         preview = self._preview(trader, network, given.key, given.owner, number, fit)
         return await self._show(venue, preview)
+
+    async def _is_account(self, venue: Venue, address: str) -> bool:
+        """Whether the chain knows an address; the one of a trading key it does not."""
+        try:
+            return await venue.node.account(address) is not None
+        except NodeUnreachable:
+            return False
 
     async def confirm_preview(self, trader: TraderView, token: str) -> AccountView:
         """Seals the key of a preview and stores the account."""

@@ -85,6 +85,17 @@ class Executor:
             raise Refusal(*UNREACHABLE) from None
         return View(market, height, stale)
 
+    def _check_standing(self) -> None:
+        standing = self._parts.venue.compliance.state(self._account.id)
+        if not standing.may_open:
+            raise Refusal(
+                f"account_{standing.value}",
+                "dYdX lets this account only close positions. Nothing was sent."
+                if not standing.blocked
+                else "dYdX does not serve this account: it refuses its address or the place from "
+                "which it is asked. Nothing was sent.",
+            )
+
     async def _account_stale(self) -> str | None:
         """Why fills of the account may be unknown, if so; it is read by request where the stream
         does not tell them.
@@ -116,6 +127,7 @@ class Executor:
             now,
         )
         if not decision.reduce_only:
+            self._check_standing()
             if view.stale is not None:
                 raise Refusal("prices_stale", f"{view.stale} Nothing was sent.")
             _check_plan(intent, decision, market)

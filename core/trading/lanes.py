@@ -13,16 +13,20 @@ import structlog
 from core.dydx.network import NetworkName
 from core.dydx.stream import (
     Connected,
+    ConnectionRecovered,
+    ConnectionTrouble,
     MarketsSnapshot,
     MarketsUpdate,
     StreamEvent,
     SubaccountSnapshot,
     SubaccountUpdate,
+    SubscriptionRefused,
 )
 from core.ledger import accounts
 from core.ledger.models import Account
 from core.trading.decision import Refusal
 from core.trading.lane import Lane
+from core.trading.news import note_standing, tell_trouble
 from core.trading.parts import Parts
 from core.trading.reconcile import Reconciler
 from core.trading.signing import Signer
@@ -114,6 +118,7 @@ class Lanes:
             self._seats[account.id] = seat
             self._by_subaccount.setdefault(_subaccount(account), {})[account.id] = seat
             await venue.stream.subscribe(account.address, account.subaccount_number)
+        venue.compliance.expect(account.id)
         await venue.tickers()
         if not await seat.reconciler.run():
             return False
@@ -133,6 +138,7 @@ class Lanes:
         account = seat.lane.account
         self._by_subaccount[_subaccount(account)].pop(account_id, None)
         venue = self.venues[account.network]  # type: ignore[index]
+        venue.compliance.forget(account_id)
         await venue.stream.unsubscribe(account.address, account.subaccount_number)
         await seat.lane.close()
 
@@ -184,6 +190,17 @@ class Lanes:
                 self._spawn(self._attempt(self._check(seat), seat.lane.account.id))
         elif isinstance(event, Connected):
             self._spawn(self._reopen(venue))
+        elif isinstance(event, ConnectionTrouble | ConnectionRecovered):
+            await self._tell_trouble(venue, event)
+        elif isinstance(event, SubscriptionRefused):
+            for seat in self._of(venue, event.address, event.number):
+                await note_standing(self._parts_of(venue), seat.lane.account, event)
+
+    async def _tell_trouble(
+        self, venue: Venue, event: ConnectionTrouble | ConnectionRecovered
+    ) -> None:
+        concerned = [seat.lane.account for row in event.accounts for seat in self._of(venue, *row)]
+        await tell_trouble(self._parts_of(venue), event, concerned)
 
     async def _reopen(self, venue: Venue) -> None:
         active = await accounts.active()

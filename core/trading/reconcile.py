@@ -12,6 +12,7 @@ from core.dydx.indexer_types import IndexerFill
 from core.events import MismatchFound
 from core.ledger import accounts, outbox, positions
 from core.ledger.models import Account
+from core.trading.news import note_served, note_standing
 from core.trading.parts import Parts
 
 log = structlog.get_logger(__name__)
@@ -47,8 +48,10 @@ class Reconciler:
             await self._book(fills)
             snapshot_holds = needs is not None and not needs.outdates_snapshot(fills)
             on_chain = await self._positions(indexer, by_stream=snapshot_holds)
-        except IndexerError:
+        except IndexerError as error:
+            await note_standing(self._parts, self._account, error)
             return False
+        await note_served(self._parts, self._account)
         self._account.fills_height = height
         async with self._parts.ledger.executing():
             await accounts.set_fills_height(self._account.id, height)

@@ -14,6 +14,7 @@ from core.dydx.network import Network
 from core.dydx.node import NodePool, NodeUnreachable
 from core.dydx.node_types import Tip
 from core.dydx.stream import BlockHeight, Connected, Stream, StreamEvent
+from core.trading.compliance import ComplianceBook
 from core.trading.decision import Refusal
 from core.trading.owner import Owner
 from core.trading.quotes import FRESH_S, Quotes
@@ -45,6 +46,7 @@ class Venue:
         self.quotes = Quotes(node, indexer, stream, clock)
         self._block_time: dt.datetime | None = None
         self._owners: dict[str, Owner] = {}
+        self.compliance = ComplianceBook()
         self._node_height = 0
         self._node_height_at: float | None = None
         self.connections = 0

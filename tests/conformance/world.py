@@ -77,6 +77,11 @@ class Room:
         assert self.leased is not None
         return self.leased
 
+    async def close(self) -> None:
+        """Ends this chapter's connection; what it said stays."""
+        if self._socket is not None:
+            await self._socket.close()
+
     async def watch(self, person: Person, number: int = 0) -> Account:
         """The stream of a subaccount, on this chapter's own connection."""
         key = (person.address, number)

@@ -127,7 +127,7 @@ class BlockWork:
         sign = 1 if event.side == "BUY" else -1
         after = event.quantums_before + sign * event.quantums
         changed = [*self._hold(row, event.clob_pair_id, after), *settled]
-        row.usdc += -sign * event.quote_quantums - event.fee_quote_quantums
+        row.usdc += -sign * event.quote_quantums - _fees(event)
         row.updated_height = self.block.height
         self.tell(
             event.subaccount,
@@ -200,7 +200,7 @@ class BlockWork:
         for event in self.block.events:
             if isinstance(event, Filled) and event.subaccount == key:
                 sign = 1 if event.side == "BUY" else -1
-                moved += -sign * event.quote_quantums - event.fee_quote_quantums
+                moved += -sign * event.quote_quantums - _fees(event)
             elif isinstance(event, Transferred):
                 moved += _transfer_sign(event, key) * event.quote_quantums
         return moved
@@ -255,6 +255,7 @@ class BlockWork:
             if position.sum_open and not is_deleveraging
             else None,
             side_before=None if is_deleveraging else position.side,
+            **_built(event),
         )
         self.rows.fills.setdefault(event.subaccount, []).append(fill)
         positions.count_in(position, fill)
@@ -372,6 +373,23 @@ class BlockWork:
         """Tell about an order what the cache says after the block; it has not seen its height."""
         contents = {"orders": [order], "blockHeight": str(self.before)}
         self.late.append(self.rows.subaccount_update(key, contents))
+
+
+def _fees(event: Filled) -> int:
+    """All that a fill cost beside its price, in quote quantums."""
+    return event.fee_quote_quantums + event.builder_fee_quote_quantums
+
+
+def _built(event: Filled) -> Json:
+    """Who built and routed the order behind a fill, where it says so."""
+    order = event.order
+    if order is None:
+        return {}
+    built: Json = {"order_router_address": order.order_router_address}
+    if order.builder_address is not None:
+        built["builder_address"] = order.builder_address
+        built["builder_fee"] = usdc(event.builder_fee_quote_quantums)
+    return built
 
 
 def _group(event: Filled) -> str:

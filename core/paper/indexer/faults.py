@@ -41,7 +41,7 @@ class IndexerFaults:
     ws_dropped: int = 0
     ws_doubled: int = 0
     ws_reordered: int = 0
-    ws_seed: int = 1
+    ws_seed: int = 0
     ws_snapshot_ms: int = 0
 
 

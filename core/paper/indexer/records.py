@@ -102,6 +102,9 @@ class FillRow:
     size_before: Decimal | None
     entry_before: Decimal | None
     side_before: str | None
+    builder_fee: Decimal | None = None
+    builder_address: str | None = None
+    order_router_address: str | None = None
 
 
 @dataclass(frozen=True)

@@ -36,18 +36,18 @@ def fill_ws(fill: FillRow, market: Market) -> Json:
         "orderId": fill.order_id,
         "createdAt": iso(fill.created_at),
         "liquidity": fill.liquidity,
-        "builderFee": None,
+        "builderFee": optional(fill.builder_fee),
         "clobPairId": str(fill.market),
         "quoteAmount": number(fill.quote_amount),
         "subaccountId": subaccount_id_of(fill.subaccount),
-        "builderAddress": None,
+        "builderAddress": fill.builder_address,
         "clientMetadata": fill.client_metadata,
         "orderRouterFee": None,
         "createdAtHeight": str(fill.created_height),
         "transactionHash": fill.transaction_hash,
         "entryPriceBefore": optional(fill.entry_before),
         "affiliateRevShare": "0",
-        "orderRouterAddress": None,
+        "orderRouterAddress": fill.order_router_address,
         "positionSideBefore": fill.side_before,
         "positionSizeBefore": optional(fill.size_before),
         "ticker": market.ticker,
@@ -55,14 +55,19 @@ def fill_ws(fill: FillRow, market: Market) -> Json:
 
 
 def fill_rest(fill: FillRow, market: Market) -> Json:
-    """REST: a fill; what described the position before it is left out where it is not known."""
-    before: Json = {}
+    """REST: a fill; what is not known of it is left out."""
+    known: Json = {}
+    if fill.builder_fee is not None:
+        known["builderFee"] = number(fill.builder_fee)
+        known["builderAddress"] = fill.builder_address
+    if fill.order_router_address is not None:
+        known["orderRouterAddress"] = fill.order_router_address
     if fill.size_before is not None:
-        before["positionSizeBefore"] = number(fill.size_before)
+        known["positionSizeBefore"] = number(fill.size_before)
     if fill.entry_before is not None:
-        before["entryPriceBefore"] = number(fill.entry_before)
+        known["entryPriceBefore"] = number(fill.entry_before)
     if fill.side_before is not None:
-        before["positionSideBefore"] = fill.side_before
+        known["positionSideBefore"] = fill.side_before
     return {
         "id": fill.id,
         "side": fill.side,
@@ -79,7 +84,7 @@ def fill_rest(fill: FillRow, market: Market) -> Json:
         "orderId": fill.order_id,
         "clientMetadata": fill.client_metadata,
         "subaccountNumber": fill.subaccount.number,
-        **before,
+        **known,
     }
 
 

@@ -72,8 +72,11 @@ class Node(
 ):
     """A node on loopback. `behave` decides what a broadcast is answered."""
 
-    def __init__(self, chain_id: str = CHAIN, *, tells_status: bool = True) -> None:
+    def __init__(
+        self, chain_id: str = CHAIN, *, tells_status: bool = True, tells_block: bool = True
+    ) -> None:
         self.tells_status = tells_status
+        self.tells_block = tells_block
         self.port = 0
         self.chain_id = chain_id
         self.height = 1234
@@ -110,7 +113,8 @@ class Node(
         server.add_generic_rpc_handlers((Raw(),))
         auth_grpc.add_QueryServicer_to_server(self, server)
         bank_grpc.add_QueryServicer_to_server(self, server)
-        tendermint_grpc.add_ServiceServicer_to_server(self, server)
+        if self.tells_block:
+            tendermint_grpc.add_ServiceServicer_to_server(self, server)
         subaccounts_grpc.add_QueryServicer_to_server(self, server)
         clob_grpc.add_QueryServicer_to_server(Books(self), server)
         fee_grpc.add_QueryServicer_to_server(Fees(), server)

@@ -78,12 +78,14 @@ async def indexer(site: Site) -> AsyncIterator[Indexer]:
     await made.close()
 
 
-def recorded(path_begins: str, status: int = 200) -> Any:
-    """The longest recorded body of a route."""
+def recorded(path_begins: str, status: int = 200, *, exactly: bool = False) -> Any:
+    """The longest recorded body of a route, or of all routes that begin like that."""
     bodies = [
         line["body"]
         for line in recording("rest")
-        if line["path"].startswith(path_begins) and line["status"] == status
+        if line["path"].startswith(path_begins)
+        and line["status"] == status
+        and (not exactly or line["path"] == path_begins)
     ]
     return max(bodies, key=lambda body: len(str(body)))
 
@@ -132,6 +134,92 @@ async def test_recorded_answers_become_typed_values(site: Site, indexer: Indexer
     assert trades[0].price > 0
     verdict = await get("/compliance/screen/", indexer.compliance(ADDRESS))
     assert verdict.status
+    assert not (await get("/screen?address", indexer.restricted(ADDRESS))).restricted
+    assert (await get("/time", indexer.time())).iso.tzinfo is not None
+    site.respond = answers(recorded(f"/addresses/{ADDRESS}", exactly=True))
+    everything = await indexer.subaccounts(ADDRESS)
+    assert everything[0].address == ADDRESS
+    rates = await get("/historicalFunding/SOL-USD", indexer.historical_funding("SOL-USD"))
+    assert rates[0].ticker == "SOL-USD"
+    for path, call in (("/historical-pnl?", indexer.historical_pnl), ("/pnl?", indexer.pnl)):
+        ticks = await get(path, call(ADDRESS, 0))
+        assert ticks[0].equity - ticks[0].net_transfers == ticks[0].total_pnl
+
+
+PARENT_ROUTES = [
+    ("orders", "/orders/parentSubaccountNumber"),
+    ("fills", "/fills/parentSubaccountNumber"),
+    ("perpetual_positions", "/perpetualPositions/parentSubaccountNumber"),
+    ("asset_positions", "/assetPositions/parentSubaccountNumber"),
+    ("transfers", "/transfers/parentSubaccountNumber"),
+    ("funding_payments", "/fundingPayments/parentSubaccount"),
+    ("historical_pnl", "/historical-pnl/parentSubaccountNumber"),
+    ("pnl", "/pnl/parentSubaccountNumber"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), PARENT_ROUTES)
+async def test_a_parent_and_its_children_are_asked_for_at_the_live_routes(
+    site: Site, indexer: Indexer, method: str, path: str
+) -> None:
+    site.respond = answers(recorded(path + "?"))
+
+    rows = await getattr(indexer, method)(ADDRESS, 1, parent=True)
+
+    assert isinstance(rows, list)
+    assert rows
+    (request,) = site.requests
+    assert request.path == "/v4" + path
+    assert request.query["parentSubaccountNumber"] == "1"
+    assert "subaccountNumber" not in request.query
+    assert not [name for name in request.query if name.startswith("_")]
+
+
+async def test_a_parent_is_read_with_its_children(site: Site, indexer: Indexer) -> None:
+    site.respond = answers(recorded(f"/addresses/{ADDRESS}/parentSubaccountNumber/0"))
+
+    parent = await indexer.parent_subaccount(ADDRESS, 0)
+
+    assert parent is not None
+    assert {child.subaccount_number % 128 for child in parent.child_subaccounts} == {0}
+
+
+async def test_urgent_requests_overtake_those_in_bulk_and_accounts_are_served_in_turn(
+    site: Site,
+) -> None:
+    indexer = Indexer(site.network, StillClock(), requests=2)
+    site.respond = lambda request: web.json_response(
+        recorded("/height") if request.path == "/v4/height" else {"fills": []}
+    )
+    await indexer.height()
+    await indexer.height()
+    bulk = [
+        asyncio.create_task(indexer.in_bulk().fills(who, 0)) for who in ("a", "a", "a", "a", "b")
+    ]
+    await asyncio.sleep(0)
+    urgent = asyncio.create_task(indexer.urgently().fills("unknown order", 0))
+    height = asyncio.create_task(indexer.height())
+    await asyncio.gather(*bulk, urgent, height)
+
+    asked = [request.query.get("address", "height") for request in site.requests[2:]]
+    assert set(asked[:2]) == {"unknown order", "height"}
+    assert set(asked[2:4]) == {"a", "b"}  # not a second one of the greedy account
+    assert indexer.waiting == 0
+    await indexer.close()
+
+
+async def test_a_recent_height_is_asked_for_once_for_all(site: Site) -> None:
+    clock = StillClock()
+    indexer = Indexer(site.network, clock)
+    site.respond = answers(recorded("/height"))
+
+    heights = [await view.recent_height() for view in (indexer, indexer.in_bulk(), indexer)]
+    assert len(site.requests) == 1
+    assert set(heights) == {int(recorded("/height")["height"])}
+    clock.seconds += 6
+    await indexer.recent_height()
+    assert len(site.requests) == 2
+    await indexer.close()
 
 
 async def test_queries_carry_the_parameters_that_the_indexer_knows(
@@ -160,6 +248,16 @@ async def test_queries_carry_the_parameters_that_the_indexer_knows(
     await indexer.funding_payments(ADDRESS, 0, after=dt.datetime(2026, 1, 2, 3, tzinfo=dt.UTC))
     assert site.requests[-1].query["afterOrAt"] == "2026-01-02T03:00:00.000Z"
 
+    site.respond = answers({"pnl": []})
+    await indexer.pnl(ADDRESS, 2, since=dt.datetime(2026, 1, 2, tzinfo=dt.UTC), daily=True)
+    assert dict(site.requests[-1].query) == {
+        "address": ADDRESS,
+        "subaccountNumber": "2",
+        "createdOnOrAfter": "2026-01-02T00:00:00.000Z",
+        "daily": "true",
+        "limit": "100",
+    }
+
 
 async def test_what_the_indexer_does_not_know_is_none_or_empty(
     site: Site, indexer: Indexer
@@ -170,6 +268,10 @@ async def test_what_the_indexer_does_not_know_is_none_or_empty(
     assert await indexer.order("0" * 36) is None
     assert await indexer.transfers(ADDRESS, 7) == []
     assert await indexer.asset_positions(ADDRESS, 7) == []
+    assert await indexer.subaccounts(ADDRESS) == []
+    assert await indexer.parent_subaccount(ADDRESS, 7) is None
+    assert await indexer.historical_pnl(ADDRESS, 7) == []
+    assert await indexer.pnl(ADDRESS, 7) == []
 
 
 async def test_a_route_that_does_not_exist_is_no_empty_answer(site: Site, indexer: Indexer) -> None:

@@ -224,6 +224,20 @@ async def test_a_node_behind_the_chain_gets_no_orders_even_when_it_is_the_only_o
     assert (await pool.broadcast(TX)).endpoint == nodes[0].address
 
 
+async def test_a_gateway_that_takes_orders_and_no_queries_stays_the_first_choice(
+    nodes: list[Node], pool_of: Pools
+) -> None:
+    gateway = await Node(tells_status=False, tells_block=False).start()
+    clock = FastClock()
+    pool = await pool_of(gateway, nodes[0], clock=clock)
+    await until(lambda: len(clock.slept) >= 3)
+
+    assert (await pool.tip()).height == nodes[0].height
+    assert (await pool.broadcast(TX)).endpoint == gateway.address
+    assert pool.nodes()[0].failures == 0
+    await gateway.stop()
+
+
 def standings(count: int = 4) -> tuple[StillClock, list[Standing]]:
     clock = StillClock()
     return clock, [Standing(f"https://node-{n}", clock, 100) for n in range(count)]

@@ -184,7 +184,8 @@ def test_rejections_never_lead_out_of_the_window() -> None:
 def test_after_a_restart_no_number_is_used_again() -> None:
     before = Nonces()
     used = [before.take(now=START, block_time=START) for _ in range(20)]
-    after = Nonces([*used, 3, 4])
+    after = Nonces([*used[:10], 3])
+    after.restore([*used[5:], 4])
 
     with pytest.raises(NoncesFull):
         after.take(now=START, block_time=START)

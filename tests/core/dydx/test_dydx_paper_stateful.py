@@ -83,6 +83,17 @@ class Trader:
     async def seen(self, draft: OrderDraft) -> OrderSighting:
         return await self.node.stateful_order(draft.ref)
 
+    async def next_block(self) -> None:
+        height = (await self.node.tip()).height
+        await eventually(self.node.tip, lambda tip: tip.height > height)
+
+    async def until_row(self, draft: OrderDraft, status: str | None = None) -> None:
+        """The indexer has a row of the order, with this status."""
+        await eventually(
+            lambda: self.indexer.order(draft.order_uuid),
+            lambda row: row and status in (None, row.status),
+        )
+
     async def held(self, draft: OrderDraft) -> bool:
         return (await self.seen(draft)).order is not None
 
@@ -134,13 +145,8 @@ async def test_a_stop_rests_in_the_chains_state_until_it_is_replaced_in_one_tran
     await eventually(lambda: trader.held(second), bool)
 
     assert await trader.gone(first)
-    await eventually(
-        lambda: trader.indexer.order(first.order_uuid), lambda row: row and row.status == "CANCELED"
-    )
-    await eventually(
-        lambda: trader.indexer.order(second.order_uuid),
-        lambda row: row and row.status == "UNTRIGGERED",
-    )
+    await trader.until_row(first, "CANCELED")
+    await trader.until_row(second, "UNTRIGGERED")
 
 
 async def test_resting_orders_of_each_kind_are_taken_and_canceled(trader: Trader) -> None:
@@ -164,19 +170,15 @@ async def test_resting_orders_of_each_kind_are_taken_and_canceled(trader: Trader
     for draft in orders:
         answer = await trader.send(draft)
         assert (answer.outcome, answer.raw_log) == (Outcome.ACCEPTED, "[]")
-        height = (await trader.node.tip()).height
-        await eventually(trader.node.tip, lambda tip, at=height: tip.height > at)
+        await trader.next_block()
     for draft in orders:
-        await eventually(lambda d=draft: trader.indexer.order(d.order_uuid), bool)
+        await trader.until_row(draft)
 
     canceled = await trader.send(*(CancelDraft.of(draft) for draft in orders))
 
     assert canceled.outcome is Outcome.ACCEPTED
     for draft in orders:
-        await eventually(
-            lambda d=draft: trader.indexer.order(d.order_uuid),
-            lambda row: row and row.status == "CANCELED",
-        )
+        await trader.until_row(draft, "CANCELED")
     with pytest.raises(ValueError, match="long-term and conditional"):
         await trader.seen(orders[2])
 
@@ -257,9 +259,8 @@ async def test_the_limits_that_the_chain_names_are_the_ones_it_keeps(trader: Tra
     limits = (await trader.node.block_rate_limits()).stateful
     per_block = min(limit for blocks, limit in limits if blocks == 1)
     end = await trader.end()
-    height = (await trader.node.tip()).height
     # Begin with a fresh block, so that all of them arrive in it.
-    await eventually(trader.node.tip, lambda tip: tip.height > height)
+    await trader.next_block()
     answers = [
         await trader.send(
             limit_draft(

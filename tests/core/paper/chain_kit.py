@@ -13,7 +13,13 @@ from dydx_v4_client.key_pair import KeyPair
 from dydx_v4_client.node.builder import Builder, TxOptions, as_any
 from dydx_v4_client.wallet import Wallet
 from v4_proto.dydxprotocol.clob.order_pb2 import Order, OrderId
-from v4_proto.dydxprotocol.clob.tx_pb2 import MsgBatchCancel, MsgCancelOrder, MsgPlaceOrder
+from v4_proto.dydxprotocol.clob.tx_pb2 import (
+    LeverageEntry,
+    MsgBatchCancel,
+    MsgCancelOrder,
+    MsgPlaceOrder,
+    MsgUpdateLeverage,
+)
 from v4_proto.dydxprotocol.subaccounts.subaccount_pb2 import SubaccountId
 
 from core.paper.book import BookShape
@@ -196,3 +202,11 @@ def lab(book: BookShape = NO_LADDER) -> Lab:
     made = Lab(exchange)
     exchange.subscribe(made.told.append)
     return made
+
+
+def leverage(one: Trader, ppm: int = 500_000, pair: int = LINK) -> MsgUpdateLeverage:
+    """A message that needs a sequence and no fee, and does nothing harmful."""
+    return MsgUpdateLeverage(
+        subaccount_id=SubaccountId(owner=one.address, number=0),
+        clob_pair_leverage=[LeverageEntry(clob_pair_id=pair, custom_imf_ppm=ppm)],
+    )

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import datetime as dt
 import functools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
@@ -58,6 +58,7 @@ class Answer:
 
     row: Json
     status: int
+    headers: Mapping[str, str]
     body: Any
 
 
@@ -101,7 +102,7 @@ class Stage:
         )
         self.played = Played()
         self.indexer = Indexer(
-            GOVERNANCE, BookControls(self.exchange), IndexerSettings(rest_limit=None)
+            GOVERNANCE, BookControls(self.exchange), IndexerSettings(rest_limit=1_000_000)
         )
         self.node = Node(self.exchange, Gossip(), SystemClock(), "golden")
         self.step = 0
@@ -258,8 +259,8 @@ async def play_story(*, ask: bool = True) -> Played:
                 continue
             stage.until(min([height_at(t_ms), *heights[:1]]))
             response = await client.get("/v4" + stage.translated(row["path"]))
-            body = response.json()
-            stage.played.answers.append(Answer(row, response.status_code, body))
+            answer = Answer(row, response.status_code, response.headers, response.json())
+            stage.played.answers.append(answer)
     stage.until(max(int(line.contents["blockHeight"]) for line in recorded_lines()))
     stage.finish()
     return stage.played

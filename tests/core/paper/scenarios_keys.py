@@ -93,7 +93,10 @@ def by_key(
         account = one.wallet.account_number
         signer = Trader(one.wallet if key is None else Wallet(key, account, 0))
         short = row.messages[0].startswith(("place short", "cancel short", "batch"))
-        arguments = {"sequence": 0 if short else play.nonce(), "authenticators": selected} | how
+        arguments: dict[str, Any] = {
+            "sequence": 0 if short else play.nonce(),
+            "authenticators": selected,
+        } | how
         if not any(text.startswith(("place", "cancel", "batch")) for text in row.messages):
             arguments["fee"] = gas()
         return signer.sign(*messages, **arguments)

@@ -26,8 +26,6 @@ from v4_proto.dydxprotocol.accountplus.query_pb2 import (
 )
 from v4_proto.dydxprotocol.accountplus.tx_pb2 import MsgAddAuthenticator, MsgRemoveAuthenticator
 from v4_proto.dydxprotocol.clob.query_pb2 import QueryLeverageRequest, QueryLeverageResponse
-from v4_proto.dydxprotocol.clob.tx_pb2 import LeverageEntry, MsgUpdateLeverage
-from v4_proto.dydxprotocol.subaccounts.subaccount_pb2 import SubaccountId
 
 from core.clock import SystemClock
 from core.paper.chain import Chain
@@ -54,6 +52,7 @@ from tests.core.paper.chain_kit import (
     Trader,
     gas,
     lab,
+    leverage,
     trader,
 )
 
@@ -216,14 +215,6 @@ def test_4_one_changed_bit_of_a_signature_is_refused(place: int) -> None:
 # -- 6: timestamp nonces --------------------------------------------------------------------------
 
 
-def _leverage(one: Trader, ppm: int = 500_000, pair: int = LINK) -> MsgUpdateLeverage:
-    """A message that needs a sequence and no fee, and does nothing harmful."""
-    return MsgUpdateLeverage(
-        subaccount_id=SubaccountId(owner=one.address, number=0),
-        clob_pair_leverage=[LeverageEntry(clob_pair_id=pair, custom_imf_ppm=ppm)],
-    )
-
-
 def _last_ms(made: Lab) -> int:
     return int(made.exchange.time.timestamp() * 1000)
 
@@ -235,7 +226,7 @@ def _last_ms(made: Lab) -> int:
 def test_6_a_nonce_lies_within_thirty_seconds_of_the_last_block(offset_ms: int, code: int) -> None:
     made = lab()
     one = made.funded(1)
-    result = made.send(one, _leverage(one), sequence=_last_ms(made) + offset_ms)
+    result = made.send(one, leverage(one), sequence=_last_ms(made) + offset_ms)
     assert result.code == code
     account = made.exchange.account(one.address)
     assert account is not None
@@ -248,7 +239,7 @@ def test_6_a_nonce_is_used_once_and_the_largest_twenty_are_kept() -> None:
     base = _last_ms(made)
 
     def use(offset: int) -> int:
-        return made.send(one, _leverage(one), sequence=base + offset).code
+        return made.send(one, leverage(one), sequence=base + offset).code
 
     assert [use(offset) for offset in range(100, 120)] == [0] * 20
     made.block()
@@ -267,17 +258,17 @@ def test_6_a_refused_transaction_uses_up_no_nonce() -> None:
     made = lab()
     one = made.funded(1)
     nonce = _last_ms(made)
-    refused = made.send(one, _leverage(one, ppm=0), sequence=nonce)
+    refused = made.send(one, leverage(one, ppm=0), sequence=nonce)
     assert (refused.codespace, refused.code) == ("clob", 11002)
-    assert made.send(one, _leverage(one), sequence=nonce).code == 0
+    assert made.send(one, leverage(one), sequence=nonce).code == 0
 
 
 def test_6_while_the_chain_stands_only_the_ordinary_sequence_is_taken() -> None:
     made = lab()
     one = made.funded(1)
     wall_clock = _last_ms(made) + 45_000
-    assert made.send(one, _leverage(one), sequence=wall_clock).code == 32
-    assert made.send(one, _leverage(one), sequence=0).code == 0
+    assert made.send(one, leverage(one), sequence=wall_clock).code == 32
+    assert made.send(one, leverage(one), sequence=0).code == 0
 
 
 # -- 7: authenticators ----------------------------------------------------------------------------
@@ -472,7 +463,7 @@ def test_7_a_removed_key_opens_nothing_even_in_the_same_block_and_its_makers_fal
     now = _last_ms(made)
     gone = made.send(one, removal, sequence=now, fee=gas())
     signer = Trader(Wallet(KEY, one.wallet.account_number, 0))
-    late = made.exchange.check_tx(signer.sign(_leverage(one), sequence=now + 1, authenticators=[0]))
+    late = made.exchange.check_tx(signer.sign(leverage(one), sequence=now + 1, authenticators=[0]))
     assert (gone.code, late.code) == (0, 0)
     made.block()
 
@@ -490,7 +481,7 @@ def test_7_authenticators_and_leverage_outlive_a_restart() -> None:
     made = lab()
     one = made.funded(1)
     _add(made, one, "SignatureVerification", PUBLIC)
-    assert made.send(one, _leverage(one), sequence=_last_ms(made)).code == 0
+    assert made.send(one, leverage(one), sequence=_last_ms(made)).code == 0
     made.block()
     tables = {name: dict(table.committed) for name, table in made.exchange.state.tables()}
 
@@ -506,7 +497,7 @@ def test_7_authenticators_and_leverage_outlive_a_restart() -> None:
 def test_a_chosen_margin_is_asked_for_from_the_next_block_on() -> None:
     made = lab()
     one, seller = made.funded(1, usdc=100), made.funded(2)
-    assert made.send(one, _leverage(one, ppm=1_000_000), sequence=_last_ms(made)).code == 0
+    assert made.send(one, leverage(one, ppm=1_000_000), sequence=_last_ms(made)).code == 0
     made.block()
     price = str(
         GOVERNANCE.markets[LINK].price_usd(made.exchange.oracle_price(GOVERNANCE.markets[LINK]))
@@ -517,12 +508,12 @@ def test_a_chosen_margin_is_asked_for_from_the_next_block_on() -> None:
     made.block()
     assert made.position(one) == 0  # twice the collateral, at a margin of all of it
 
-    assert made.send(one, _leverage(one, ppm=100_000), sequence=_last_ms(made)).code == 0
+    assert made.send(one, leverage(one, ppm=100_000), sequence=_last_ms(made)).code == 0
     made.block()
     assert made.place(one, BUY, size, price, tif=IOC, client_id=2).code == 0
     made.block()
     assert made.position(one) == size
-    stricter = made.send(one, _leverage(one, ppm=1_000_000), sequence=_last_ms(made))
+    stricter = made.send(one, leverage(one, ppm=1_000_000), sequence=_last_ms(made))
     assert (stricter.codespace, stricter.code) == ("subaccounts", 703)
 
 

@@ -1,9 +1,8 @@
-"""The rows against what a real indexer said of the same trades, and what the recordings lack."""
+"""The rows that the indexer keeps, where the recorded story does not reach."""
 
 from __future__ import annotations
 
 import datetime as dt
-import itertools
 import json
 from decimal import Decimal
 from typing import Any
@@ -15,10 +14,8 @@ from hypothesis import strategies as st
 from core.paper.happenings import (
     BlockCommitted,
     BlockEvent,
-    Filled,
     OrderOpened,
     OrderRemoved,
-    PaperOrder,
 )
 from core.paper.indexer import views
 from core.paper.indexer.records import order_id_of
@@ -33,152 +30,11 @@ from tests.core.paper.indexer_kit import (
     a_fill,
     a_order,
     holding,
-    micro,
-    order_of,
     price_of,
-    quantums_of,
-    recorded,
     stateful,
-    subticks_of,
 )
 
 Contents = dict[str, Any]
-NOT_COMPARED = ("id", "positionId", "tradingReward", "transactionHash")
-PRICES = {
-    "ws_story.json": {"LINK-USD": "7.204646989", "SOL-USD": "23.50695125"},
-    "ws_reversal.json": {"LINK-USD": "7.2"},
-}
-
-
-def heights(story: list[Contents]) -> list[tuple[int, list[Contents]]]:
-    grouped = itertools.groupby(story, key=lambda each: int(each["blockHeight"]))
-    return [(height, list(group)) for height, group in grouped]
-
-
-def play(story: list[Contents], prices: dict[str, str], rows: Rows) -> list[Contents]:
-    """Tell the rows what the chain must have told the real indexer; what they say to T/0."""
-    said: list[Contents] = []
-    orders: dict[str, PaperOrder] = {}
-    held: dict[int, int] = {}
-
-    def take(happening: Any) -> None:
-        said.extend(update.contents for update in rows.on(happening) if update.id == f"{T}/0")
-
-    for height, contents in heights(story):
-        rows.height = height
-        committed = [each for each in contents if _is_committed(each)]
-        for each in contents:
-            if each not in committed:
-                take(_memory(each["orders"][0], orders))
-        if committed:
-            events = [price_of(rows.by_ticker[name].id, usd) for name, usd in prices.items()]
-            at = next(_times(committed))
-            rows.height = height - 1
-            block_events = [*events, *_events(committed, orders, held)]
-            take(BlockCommitted(height, at, tuple(block_events)))
-    return said
-
-
-def _is_committed(contents: Contents) -> bool:
-    return "orders" not in contents or "fills" in contents
-
-
-def _times(committed: list[Contents]) -> Any:
-    for each in committed:
-        for fill in each.get("fills", []):
-            yield dt.datetime.fromisoformat(fill["createdAt"])
-        if "transfers" in each:
-            yield dt.datetime.fromisoformat(each["transfers"]["createdAt"])
-
-
-def _memory(row: Contents, orders: dict[str, PaperOrder]) -> OrderOpened | OrderRemoved:
-    order = order_of(row) if "side" in row else None
-    if order is not None:
-        orders[row["id"]] = order
-        assert order_id_of(order.key) == row["id"]
-    if row["status"] == "BEST_EFFORT_OPENED":
-        assert order is not None
-        return OrderOpened(order, START)
-    known = order or orders[row["id"]]
-    return OrderRemoved(
-        known.key,
-        order,
-        row["removalReason"].removeprefix("ORDER_REMOVAL_REASON_"),
-        row["status"],
-        quantums_of(int(row["clobPairId"]), row.get("totalOptimisticFilled", "0")),
-        START,
-    )
-
-
-def _events(
-    committed: list[Contents], orders: dict[str, PaperOrder], held: dict[int, int]
-) -> list[BlockEvent]:
-    events: list[BlockEvent] = []
-    totals: dict[str, int] = {}
-    for each in committed:
-        if "transfers" in each:
-            events.append(
-                a_deposit(each["transfers"]["size"], sender=each["transfers"]["sender"]["address"])
-            )
-        for fill in each.get("fills", []):
-            order = orders[fill["orderId"]]
-            market = int(fill["clobPairId"])
-            quantums = quantums_of(market, fill["size"])
-            done = quantums_of(market, each["orders"][0]["totalFilled"])
-            already = done - sum(quantums_of(market, row["size"]) for row in each["fills"])
-            totals[fill["orderId"]] = totals.get(fill["orderId"], already) + quantums
-            events.append(
-                Filled(
-                    ME,
-                    order,
-                    market,
-                    fill["side"],
-                    fill["liquidity"],
-                    fill["type"],
-                    quantums,
-                    subticks_of(market, fill["price"]),
-                    micro(fill["quoteAmount"]),
-                    micro(fill["fee"]),
-                    totals[fill["orderId"]],
-                    held.get(market, 0),
-                    bytes.fromhex(fill["eventId"]),
-                    fill["transactionHash"],
-                )
-            )
-            signed = quantums if fill["side"] == "BUY" else -quantums
-            held[market] = held.get(market, 0) + signed
-    return events
-
-
-def plain(value: Any, key: str = "") -> Any:
-    """A message without what only the other chain can know, numbers by value."""
-    if key in NOT_COMPARED and not (key == "tradingReward" and isinstance(value, dict)):
-        return "…"
-    if isinstance(value, dict):
-        return {name: plain(each, name) for name, each in value.items()}
-    if isinstance(value, list):
-        return [plain(each) for each in value]
-    return value
-
-
-def test_the_recorded_trades_give_the_recorded_messages() -> None:
-    story = recorded("ws_story.json")
-    said = play(story, PRICES["ws_story.json"], Rows(GOVERNANCE.markets))
-    assert len(said) == len(story)
-    for ours, theirs in zip(said, story, strict=True):
-        assert json.dumps(plain(ours), indent=1) == json.dumps(plain(theirs), indent=1)
-
-
-def test_a_reversal_closes_a_row_without_exit_and_opens_one_of_the_whole_size() -> None:
-    story = recorded("ws_reversal.json")
-    rows = Rows(GOVERNANCE.markets)
-    said = play(story, PRICES["ws_reversal.json"], rows)
-    positions = [each["perpetualPositions"] for each in said if "perpetualPositions" in each]
-    expected = [each["perpetualPositions"] for each in story if "perpetualPositions" in each]
-    assert plain(positions) == plain(expected)
-    closed = views.position(rows, rows.positions[ME][0])
-    assert (closed["status"], closed["sumClose"], closed["exitPrice"]) == ("CLOSED", "0", None)
-    assert closed["closedAt"] == rows.positions[ME][1].created_at.isoformat()[:-9] + "Z"
 
 
 @pytest.fixture
@@ -319,7 +175,7 @@ def test_any_trades_add_up_and_a_restart_in_between_changes_nothing(
         if settled:
             positions = ((LINK, str(held)),) if held else ()
             events.append(holding(str(Decimal(usdc).scaleb(-6)), *positions))
-        assert len(commit(rows, *events)) == 3
+        assert len(commit(rows, *events)) == 2
     assert rows.subaccounts[ME].usdc == usdc
     open_rows = rows.open_positions(ME)
     assert [row.size for row in open_rows] == ([Decimal(held)] if held else [])

@@ -21,7 +21,12 @@ from core.paper.prices import Prices, PriceSettings
 from tests.core.paper.indexer_kit import until
 
 ANY = PaperSettings(grpc_port=0, rest_port=0, ws_port=0, rpc_port=0, prices="still", rest_limit=0)
-NOWHERE = {"mainnet_rest": "http://127.0.0.1:9", "mainnet_ws": "ws://127.0.0.1:9/v4/ws"}
+NOWHERE = replace(
+    ANY,
+    prices="mainnet",
+    mainnet_rest="http://127.0.0.1:9",
+    mainnet_ws="ws://127.0.0.1:9/v4/ws",
+)
 GOVERNANCE = load_governance()
 LINK = GOVERNANCE.by_ticker("LINK-USD")
 
@@ -108,7 +113,7 @@ async def test_prices_follow_while_they_can_and_the_state_says_so() -> None:
 
 
 async def test_without_an_indexer_prices_walk_with_the_recorded_markets_and_say_so() -> None:
-    lively = replace(ANY, prices="mainnet", volatility=Decimal("0.05"), **NOWHERE)
+    lively = replace(NOWHERE, volatility=Decimal("0.05"))
     async with running(lively) as network:
         before = usd(network)
         for _ in range(30):
@@ -124,12 +129,7 @@ async def test_an_indexer_that_comes_later_is_followed_without_a_jump() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    late = replace(
-        ANY,
-        prices="mainnet",
-        mainnet_rest="http://127.0.0.1:9",
-        mainnet_ws=f"ws://127.0.0.1:{port}/v4/ws",
-    )
+    late = replace(NOWHERE, mainnet_ws=f"ws://127.0.0.1:{port}/v4/ws")
     async with running(late) as network:
         start = usd(network)
         async with running(replace(ANY, ws_port=port)) as source:
@@ -157,7 +157,7 @@ async def test_the_markets_taken_over_outlive_the_indexer(tmp_path: Path) -> Non
         await network.chain.make_block()
     assert len(taken) == 3
 
-    async with running(replace(ANY, prices="mainnet", state_dir=tmp_path, **NOWHERE)) as again:
+    async with running(replace(NOWHERE, state_dir=tmp_path)) as again:
         assert again.exchange.governance.markets.keys() == taken.keys()
         assert {key: row.scale for key, row in again.exchange.governance.markets.items()} == {
             key: row.scale for key, row in taken.items()

@@ -55,7 +55,7 @@ def test_a_liquidation_takes_a_tenth_a_block_until_the_account_is_safe() -> None
     made.place(one, SELL, 2000, "22", client_id=2, pair=SOL, reduce_only=True)
     made.block()
 
-    assert (opened, safe) == ("-21023.249747", 1000)
+    assert (opened, int(safe)) == ("-21023.249747", 1000)
     assert [shown(part) for part in parts if part.subaccount == one.key] == [
         ("LIQUIDATED", "SELL", "100", "22.18", "33.27"),
         ("LIQUIDATED", "SELL", "90", "21.98", "29.673"),

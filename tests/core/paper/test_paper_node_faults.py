@@ -1,11 +1,11 @@
-"""Behaviour 25, the node's side: every fault by its name over POST /paper/faults, one node or all."""
+"""Behaviour 25, the node's side: every fault by its name, at one node or at all."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import datetime as dt
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +19,9 @@ from v4_proto.cosmos.tx.v1beta1 import service_pb2_grpc as tx_grpc
 from v4_proto.dydxprotocol.subaccounts import query_pb2 as subaccounts
 from v4_proto.dydxprotocol.subaccounts import query_pb2_grpc as subaccounts_grpc
 
+from core.dydx.protocol import Side
 from core.paper.network import PaperNetwork, PaperSettings
-from tests.core.paper.chain_kit import BUY, GTT, SOL, Trader, gas, trader
-from tests.core.paper.test_paper_behaviours_nodes import _leverage
+from tests.core.paper.chain_kit import BUY, GTT, SOL, Trader, gas, leverage, trader
 
 SETTINGS = PaperSettings(
     grpc_port=0, rest_port=0, ws_port=0, rpc_port=0, prices="still", rest_limit=0, nodes=2
@@ -184,8 +184,12 @@ async def test_25_a_node_behind_answers_and_judges_by_what_it_knows() -> None:
         fresh = here.order()
         assert await here.code(fresh, node=1) == 0
         await here.block()
-        resting = here.network.exchange.book_levels(SOL, _buy())
-        assert sum(quantums for _, quantums in resting if _ == _hundred(here)) == _one(here)
+        wire = here.one.order(BUY, "1", "100", pair=SOL).order
+        assert (
+            dict(here.network.exchange.book_levels(SOL, Side.BUY))[wire.subticks] == wire.quantums
+        )
+        held = here.network.exchange.subaccount(here.one.key).position(SOL)
+        assert held == 2 * wire.quantums
 
         await here.faults(clear=True)
         assert await here.height(1) == await here.height(0)
@@ -229,7 +233,7 @@ async def test_25_a_halted_chain_takes_transactions_and_makes_them_a_block_later
             # What was in the making when it halted may still be shown.
             await _stands_still(network)
             height = network.exchange.height
-            sent = network.nodes[0].submit(one.sign(_leverage(one), sequence=0, fee=gas()))
+            sent = network.nodes[0].submit(one.sign(leverage(one), sequence=0, fee=gas()))
             assert sent.code == 0
             with pytest.raises(TimeoutError):
                 await network.chain.next_block(0.3)
@@ -250,7 +254,7 @@ async def test_25_clocks_that_are_ahead_date_the_blocks_and_move_the_nonces() ->
         assert exchange.time - clock.now() > dt.timedelta(seconds=35)
         by_the_wall = int(clock.now().timestamp() * 1000)
         by_the_chain = int(exchange.time.timestamp() * 1000)
-        message = _leverage(here.one)
+        message = leverage(here.one)
         assert await here.code(here.one.sign(message, sequence=by_the_wall)) == 32
         assert await here.code(here.one.sign(message, sequence=by_the_chain)) == 0
 
@@ -290,23 +294,3 @@ async def _stands_still(network: PaperNetwork) -> None:
                 await network.chain.next_block(0.2)
                 continue
             return
-
-
-def _buy() -> Any:
-    from core.dydx.protocol import Side
-
-    return Side.BUY
-
-
-def _hundred(here: World) -> int:
-    market = here.network.exchange.governance.markets[SOL]
-    exponent = market.scale.atomic_resolution - market.scale.quantum_conversion_exponent + 6
-    return int(100 * 10**exponent)
-
-
-def _one(here: World) -> int:
-    market = here.network.exchange.governance.markets[SOL]
-    return int(10**-market.scale.atomic_resolution)
-
-
-Condition = Callable[[], bool]

@@ -37,7 +37,7 @@ from handlers.chat.buttons import (
     SecretButton,
     StrategyButton,
 )
-from handlers.chat.texts import admin, events, positions, strategies
+from handlers.chat.texts import admin, events, network, positions, strategies
 from handlers.chat.texts.orders import confirm_cancel, order_list
 from handlers.chat.texts.screen import Screen
 from handlers.chat.texts.signals import card
@@ -263,6 +263,12 @@ def hostile_screens(words: str) -> list[Screen]:
         events.access_asked(person),
         events.access_settled(person),
         events.mismatch_found(account, {"ticker": words, "chain_size": "1", "ledger_size": "2"}),
+        network.news_missing(account, {"since": NOW.isoformat()}),
+        network.news_back(None, {"since": NOW.isoformat()}),
+        network.account_standing(account, {"standing": words}),
+        network.operator_notice(
+            {"network": words, "what": words, "accounts": 1, "since": NOW.isoformat()}
+        ),
         admin.requests([person] * 12),
         strategies.strategy_screen(strategy, 1, None),
         strategies.strategy_list([strategy] * 30, has_account=True),
