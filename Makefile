@@ -17,10 +17,10 @@ PYTHON ?= $(shell for python in python3.12 python3.11 python3 python3.13; do \
 # Processes that share the tests.
 TEST_WORKERS ?= 2
 
-.PHONY: help install run demo story test lint bench clean
+.PHONY: help install run demo story test lint bench conformance clean
 
 help: ## List the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 $(STAMP): pyproject.toml uv.lock requirements/uv.txt
 	@test -n "$(PYTHON)" || { echo "Perpgram needs Python 3.11, 3.12 or 3.13; none was found." >&2; exit 1; }
@@ -50,6 +50,9 @@ lint: $(STAMP) ## Style, format, types and the walls between the rooms
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+conformance: $(STAMP) ## The wire suite against the network that NETWORK= names; by default the paper network
+	$(BIN)/python -m tests.conformance
 
 bench: $(STAMP) ## Measure the way of a signal, ours and the original
 	$(BIN)/python -m tests.bench

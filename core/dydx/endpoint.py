@@ -187,6 +187,12 @@ class Endpoint:
             raise CallFailed("DEADLINE_EXCEEDED", "no answer", silent=True) from None
         except grpc.aio.UsageError:
             raise CallFailed("CANCELLED", "the channel is closed", silent=True) from None
+        except asyncio.CancelledError:
+            # A channel that is closed ends its calls as if their tasks had been cancelled.
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise CallFailed("CANCELLED", "the channel was closed", silent=True) from None
         if answer is None:
             raise CallFailed("OK", "the answer could not be read", silent=True)
         return answer, height

@@ -169,16 +169,17 @@ class NodePool:
         `copies`: how many nodes get the bytes at once; the chain takes them once all the same.
         """
         self._open()
+        endpoints = self._endpoints
         ranked = [s.address for s in broadcast_order(self._standings.values())]
-        ranked = [address for address in ranked if address in self._endpoints]
-        order = sorted(ranked, key=lambda address: not self._endpoints[address].ready)
+        ranked = [address for address in ranked if address in endpoints]
+        order = sorted(ranked, key=lambda address: not endpoints[address].ready)
         for address in order:
-            self._endpoints[address].poke()
+            endpoints[address].poke()
         connect_until = self._clock.monotonic() + self._connect_timeout_s
 
         async def send(address: str) -> EndpointAnswer:
             patience = max(connect_until - self._clock.monotonic(), LATE_CONNECT_S)
-            return await self._send(self._endpoints[address], tx, patience)
+            return await self._send(endpoints[address], tx, patience)
 
         hedge = Hedge(order, send, replace(self._manner, copies=copies), resend=resend)
         asked = await hedge.run()
@@ -415,9 +416,16 @@ class NodePool:
         """Keeps the connections in use, finds out whether a node that failed is well again, and
         which nodes are behind the others.
         """
-        looks = await asyncio.gather(*(self._probe(e) for e in self._endpoints.values()))
+        looks = await asyncio.gather(
+            *(self._probe(endpoint) for endpoint in self._endpoints.values()),
+            return_exceptions=True,
+        )
+        for look in looks:
+            if isinstance(look, Exception):
+                # One odd answer must not end the looks at all the others.
+                log.error("a node could not be looked at", error=repr(look))
         before = {address for address, s in self._standings.items() if s.behind}
-        compare_heights([look for look in looks if look is not None], self._behind_blocks)
+        compare_heights([look for look in looks if isinstance(look, tuple)], self._behind_blocks)
         for address, standing in self._standings.items():
             if standing.behind and address not in before:
                 log.warning("node is behind the chain", endpoint=address, height=standing.height)

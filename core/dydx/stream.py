@@ -180,6 +180,7 @@ class Stream:
             seat is not None
             and seat.complete
             and seat.link.alive(max_age_s)
+            and seat.link.missing_for() <= max_age_s
             and self._keeps_up(seat.link)
             and self.delay_s() <= max_age_s
         )

@@ -153,6 +153,11 @@ class Link:
             and self._clock.monotonic() - at <= max_age_s
         )
 
+    def missing_for(self) -> float:
+        """For how many seconds a message has been missing; 0 when none is."""
+        session = self.session
+        return 0.0 if session is None else session.order.missing_for(self._clock.monotonic())
+
     # life
 
     def start(self) -> None:

@@ -152,7 +152,8 @@ class Checker:
             if held < amount:
                 raise sdk(
                     5,
-                    f"spendable balance {held}{coin.denom} is smaller than {amount}{coin.denom}",
+                    f"spendable balance {held}{coin.denom} is smaller than {amount}{coin.denom}: "
+                    "insufficient funds",
                 )
         return cost
 

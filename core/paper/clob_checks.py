@@ -2,7 +2,7 @@
 
 Short-term messages are carried out here at once, in the node's memory; stateful ones are checked
 against the state and what waits for the block, and carried out by the block. Source:
-docs/protocol.md, state-dependent checks and cancels.
+docs/protocol.md, orders in the chain's state.
 """
 
 from __future__ import annotations

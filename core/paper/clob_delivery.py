@@ -1,5 +1,5 @@
 """What a block does to stateful orders: removals by the proposer, placements and cancels by
-transactions, expiry. Source: docs/protocol.md, state-dependent checks and cancels.
+transactions, expiry. Source: docs/protocol.md, orders in the chain's state.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 At the end of every block the oracle's price is tried, then the lowest and the highest price at
 which the block traded, each no further from the oracle than five times the market's least price
 change.
-Source: docs/protocol.md, conditional orders.
+Source: docs/protocol.md, orders in the chain's state.
 """
 
 from __future__ import annotations
@@ -35,12 +35,14 @@ class Conditionals:
         self._orders = orders
         self._falling: dict[int, Waiting] = {}
         self._rising: dict[int, Waiting] = {}
+        self._tried: dict[int, int] = {}
 
     def watch(self, order: PaperOrder) -> None:
         """Let an order wait for its price."""
         if order.key.order_flags != OrderFlags.CONDITIONAL:
             return
         pair = order.key.clob_pair_id
+        self._tried.pop(pair, None)
         if triggers_falling(order):
             waiting = self._falling.setdefault(pair, Waiting(self._alive))
             waiting.push(-order.trigger_subticks, order.key)
@@ -50,7 +52,7 @@ class Conditionals:
 
     def restore(self) -> None:
         """Let all untriggered orders of the state wait."""
-        self._falling, self._rising = {}, {}
+        self._falling, self._rising, self._tried = {}, {}, {}
         for row in self._state.stateful.working.values():
             if not row.triggered:
                 self.watch(row.order)
@@ -61,12 +63,19 @@ class Conditionals:
         triggered: list[PaperOrder] = []
         for pair in sorted(self._falling.keys() | self._rising.keys()):
             market = self._markets.get(pair)
-            if market is None:
+            if market is None or not self._news(market, pair in traded):
                 continue
             oracle = self._orders.oracle_subticks(market)
             for price in (oracle, *_clamped(market, oracle, traded.get(pair))):
                 triggered += self._at(pair, price)
         return triggered
+
+    def _news(self, market: Market, traded: bool) -> bool:
+        """Whether anything could trigger: a new price, a trade or an order that came since."""
+        price = self._state.prices.working[market.market_id]
+        tried = self._tried.get(market.id)
+        self._tried[market.id] = price
+        return traded or tried != price
 
     def _at(self, pair: int, price: Fraction) -> list[PaperOrder]:
         """What a price triggers: rounded so that an order triggers only when it surely does."""

@@ -163,7 +163,7 @@ class Exchange:
         state.publish(changes)
         self._begin()
         return Commit(
-            BlockCommitted(1, self.time, tuple(_changed_subaccounts(changes, {}))), changes
+            BlockCommitted(1, self.time, tuple(_changed_subaccounts(changes, {}, {}))), changes
         )
 
     def restore(self, tables: dict[str, dict[Any, Any]]) -> None:
@@ -394,7 +394,7 @@ class Exchange:
         told = self._economy.end_block(height, time_us)
         funding = self._economy.take_settled()
         changes = state.take_changes()
-        events += _changed_subaccounts(changes, funding)
+        events += _changed_subaccounts(changes, funding, state.subaccounts.committed)
         events += moved
         events += told
         self._begin()
@@ -483,19 +483,28 @@ class Exchange:
 
 
 def _changed_subaccounts(
-    changes: Changes, funding: dict[SubaccountKey, tuple[tuple[int, int], ...]]
+    changes: Changes,
+    funding: dict[SubaccountKey, tuple[tuple[int, int], ...]],
+    before: dict[SubaccountKey, Subaccount],
 ) -> list[BlockEvent]:
+    """What holders have now; a margin that a trader chose is nothing that is told."""
     rows = [
         (key, value)
         for key, value in changes["subaccounts"].items()
         if isinstance(key, SubaccountKey)
         and isinstance(value, Subaccount)
         and key != SYNTHETIC_MAKER
+        and not _only_leverage(before.get(key, Subaccount()), value)
     ]
     return [
         SubaccountChanged(key, value.usdc, value.positions, funding.get(key, ()))
         for key, value in sorted(rows, key=lambda row: (row[0].owner, row[0].number))
     ]
+
+
+def _only_leverage(before: Subaccount, after: Subaccount) -> bool:
+    same = replace(before, leverage=after.leverage) == after
+    return same and before.leverage != after.leverage
 
 
 def _microseconds(moment: dt.datetime) -> int:

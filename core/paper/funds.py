@@ -22,6 +22,18 @@ def module_address(name: str) -> str:
 
 FEE_COLLECTOR: Final = module_address("fee_collector")
 DISTRIBUTION: Final = module_address("distribution")
+CLOSED_WALLETS: Final = frozenset(
+    module_address(name)
+    for name in (
+        "fee_collector",
+        "distribution",
+        "bonded_tokens_pool",
+        "not_bonded_tokens_pool",
+        "transfer",
+        "interchainaccounts",
+    )
+)
+"""Modules to which nobody may send anything."""
 _TREASURY_COINS: Final = 200_000_000 * 10**18
 _INSURANCE: Final = "insurance_fund"
 _COLLATERAL: Final = "subaccounts"

@@ -47,6 +47,7 @@ class Journal:
         self._chain_id = chain_id
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="paper-journal")
         self._database: sqlite3.Connection | None = None
+        self._is_closed = False
 
     async def open(self) -> dict[str, dict[Any, Any]] | None:
         """Open the file; the saved tables, None for a new network. Raises StateUnusable."""
@@ -84,9 +85,11 @@ class Journal:
         return await self._run(lambda: self._blocks_after(height))
 
     async def close(self) -> None:
-        """Close the file."""
-        await self._run(self._close)
-        self._thread.shutdown()
+        """Close the file; once more does nothing."""
+        if not self._is_closed:
+            self._is_closed = True
+            await self._run(self._close)
+            self._thread.shutdown()
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)

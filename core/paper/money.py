@@ -20,7 +20,7 @@ from v4_proto.dydxprotocol.sending.tx_pb2 import MsgCreateTransfer
 from v4_proto.dydxprotocol.subaccounts.subaccount_pb2 import SubaccountId
 
 from core.dydx.protocol import USDC_DENOM
-from core.paper.funds import FEE_COLLECTOR
+from core.paper.funds import CLOSED_WALLETS, FEE_COLLECTOR
 from core.paper.gates import closed
 from core.paper.governance import Governance
 from core.paper.happenings import SubaccountKey
@@ -95,7 +95,8 @@ def pay_fee(state: State, payer: str, fee: Fee) -> None:
         if held < amount:
             raise sdk(
                 5,
-                f"spendable balance {held}{coin.denom} is smaller than {amount}{coin.denom}",
+                f"spendable balance {held}{coin.denom} is smaller than {amount}{coin.denom}: "
+                "insufficient funds",
             )
     for coin in fee.amount:
         state.pay(payer, coin.denom, -coin_amount(coin.amount))
@@ -121,6 +122,7 @@ def _send(message: MsgSend, state: State) -> list[Movement]:
     denoms = [coin.denom for coin in message.amount]
     if denoms != sorted(set(denoms)) or not denoms:
         raise sdk(10, ",".join(f"{coin.amount}{coin.denom}" for coin in message.amount))
+    _may_receive(message.to_address)
     for coin in message.amount:
         _have(state, message.from_address, coin.denom, coin_amount(coin.amount))
     state.know(message.to_address)
@@ -142,7 +144,8 @@ def _withdraw(message: MsgWithdrawFromSubaccount, state: State, margin: Margin) 
     if decode_address(message.recipient) is None:
         raise Refused("sdk", 7, "invalid recipient: invalid address")
     sender = _key(message.sender)
-    _take(state, margin, sender, message.quantums, current(state, sender).subaccount)
+    touched = current(state, sender).subaccount
+    _take(state, margin, sender, message.quantums, touched, wallet=message.recipient)
     state.know(message.recipient)
     state.pay(message.recipient, USDC_DENOM, message.quantums)
     return [Movement(sender.owner, sender.number, message.recipient, None, message.quantums)]
@@ -160,9 +163,16 @@ def _transfer(message: MsgCreateTransfer, state: State, margin: Margin) -> list[
 
 
 def _take(
-    state: State, margin: Margin, key: SubaccountKey, amount: int, *touched: Subaccount
+    state: State,
+    margin: Margin,
+    key: SubaccountKey,
+    amount: int,
+    *touched: Subaccount,
+    wallet: str | None = None,
 ) -> None:
-    """Take USDC out of a subaccount; `touched` are all whom the movement concerns."""
+    """Take USDC out of a subaccount; `touched` are all whom the movement concerns, `wallet` who
+    gets it where no subaccount does.
+    """
     before = current(state, key)
     after = before.subaccount.paid(-amount)
     result: str = "WithdrawalsAndTransfersBlocked"
@@ -175,7 +185,14 @@ def _take(
             f"Subaccount with id {{{key.owner} {key.number}}} failed with UpdateResult: "
             f"{result}: failed to apply subaccount updates",
         )
+    if wallet is not None:
+        _may_receive(wallet)
     store(state, key, before, after)
+
+
+def _may_receive(address: str) -> None:
+    if address in CLOSED_WALLETS:
+        raise sdk(4, f"{address} is not allowed to receive funds")
 
 
 def _have(state: State, address: str, denom: str, amount: int) -> None:

@@ -19,7 +19,10 @@ from core.dydx.protocol import OrderFlags, TimeInForce
 from core.paper.happenings import OrderKey, PaperOrder, SubaccountKey, TwapTerms
 
 TWAP_PART: Final = 256
-"""Flags of the parts into which the chain cuts a TWAP order."""
+"""Flags of the parts into which the chain cuts a TWAP order; it takes them from traders too."""
+STATEFUL_FLAGS: Final = frozenset(
+    {OrderFlags.CONDITIONAL, OrderFlags.LONG_TERM, OrderFlags.TWAP, TWAP_PART}
+)
 
 
 def order_key(wire: OrderId) -> OrderKey:

@@ -32,14 +32,14 @@ from v4_proto.dydxprotocol.rewards import query_pb2 as rewards
 from v4_proto.dydxprotocol.vault import query_pb2 as vault
 
 from core.dydx.protocol import OrderFlags
-from core.paper import blocks, tx_service
+from core.paper import blocks, other_queries, tx_service
 from core.paper.exchange import Exchange
 from core.paper.failures import Failed
 from core.paper.gotext import go_id
 from core.paper.governance import Market
 from core.paper.happenings import SubaccountKey
 from core.paper.money_queries import MoneyQueries
-from core.paper.orders import order_key, wire_order
+from core.paper.orders import STATEFUL_FLAGS, order_key, wire_order
 from core.paper.paging import page
 from core.paper.shapes import clob_pair, market_param, market_price, perpetual
 from core.paper.state import Authenticator
@@ -66,6 +66,7 @@ class Queries:
             **self._clob(),
             **self._accounts(),
             **MoneyQueries(exchange).handlers(),
+            **other_queries.handlers(exchange.governance),
         }
 
     def answer(self, method: str, request: bytes) -> bytes:
@@ -218,11 +219,16 @@ class Queries:
         )
 
     def _stateful_order(self, request: clob.QueryStatefulOrderRequest) -> Any:
-        if not request.order_id.order_flags:
+        flags, shown = request.order_id.order_flags, go_id(request.order_id)
+        if flags not in STATEFUL_FLAGS:
             raise Failed(
                 grpc.StatusCode.INTERNAL,
-                "MustBeStatefulOrder: called with non-stateful order ID "
-                f"({go_id(request.order_id)})",
+                f"MustBeStatefulOrder: called with non-stateful order ID ({shown})",
+            )
+        if flags == OrderFlags.TWAP:
+            raise Failed(
+                grpc.StatusCode.INTERNAL,
+                f"FetchStateStoresForOrder: orderId ({shown}) not supported",
             )
         if request.order_id.order_flags == OrderFlags.TWAP:
             raise Failed(

@@ -9,6 +9,8 @@ import datetime as dt
 import hashlib
 from typing import Any, Final
 
+from v4_proto.cosmos.tx.v1beta1.tx_pb2 import Tx
+
 from core.paper import blocks
 from core.paper.exchange import Exchange
 from core.paper.rpc_params import Json
@@ -125,9 +127,29 @@ def result(found: Included) -> Json:
         "info": "",
         "gas_wanted": str(found.gas_wanted),
         "gas_used": str(found.gas_used),
-        "events": [],
+        "events": [] if found.code else _events(found.raw),
         "codespace": found.codespace,
     }
+
+
+def _events(raw: bytes) -> list[Json]:
+    """What every message of a successful transaction tells: its type and its module."""
+    events: list[Json] = []
+    for index, message in enumerate(Tx.FromString(raw).body.messages):
+        attributes = {
+            "action": message.type_url,
+            "module": message.type_url.split(".")[-2],
+            "msg_index": str(index),
+        }
+        events.append(
+            {
+                "type": "message",
+                "attributes": [
+                    {"key": key, "value": value, "index": True} for key, value in attributes.items()
+                ],
+            }
+        )
+    return events
 
 
 def go_time(moment: dt.datetime) -> str:

@@ -1,7 +1,7 @@
 """Stateful orders in the chain's state: what may be placed and cancelled, and what both change.
 
 The same rules are asked twice: by CheckTx, which also knows what waits for its block (`Ahead`), and
-by the block itself. Source: docs/protocol.md, state-dependent checks and cancels.
+by the block itself. Source: docs/protocol.md, orders in the chain's state.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@ a restart.
 
 What falls out here is told at once (BEST_EFFORT_CANCELED) and leaves the chain's state with the
 next block. A reduce-only order that finds no position to reduce is told as removed and is not: it
-stays in the state, dead until a restart. Source: docs/protocol.md, conditional orders.
+stays in the state, dead until a restart. Source: docs/protocol.md, orders in the chain's state.
 """
 
 from __future__ import annotations

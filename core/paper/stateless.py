@@ -20,17 +20,13 @@ from v4_proto.dydxprotocol.subaccounts.subaccount_pb2 import SubaccountId
 
 from core.dydx.protocol import OrderFlags, TimeInForce
 from core.paper.gotext import compact_id, go_id
-from core.paper.orders import TWAP_PART
+from core.paper.orders import STATEFUL_FLAGS
 from core.paper.refusals import Refused, accountplus, clob, sending
 from core.paper.transactions import decode_address
 
 MAX_SUBACCOUNT: Final = 128_000
 DATA_LIMIT: Final = 1_024
 MAX_BATCH: Final = 100
-# The chain takes the flags of its own TWAP parts from traders too.
-_STATEFUL: Final = frozenset(
-    {OrderFlags.CONDITIONAL, OrderFlags.LONG_TERM, OrderFlags.TWAP, TWAP_PART}
-)
 
 
 def check_message(message: Message) -> None:
@@ -76,7 +72,7 @@ def _expiry(order: Order) -> None:
         if not order.good_til_block:
             raise clob(5, "order goodTilBlock cannot be 0")
         return
-    if flags not in _STATEFUL:
+    if flags not in STATEFUL_FLAGS:
         raise clob(3000, f"invalid order flag {flags}")
     if not order.good_til_block_time:
         raise clob(3001, "stateful order goodTilBlockTime cannot be 0")
@@ -149,7 +145,7 @@ def _cancel(message: MsgCancelOrder) -> None:
         if not message.good_til_block:
             raise clob(5, f"cancellation goodTilBlock cannot be 0, orderId {go_id(order_id)}")
         return
-    if order_id.order_flags not in _STATEFUL:
+    if order_id.order_flags not in STATEFUL_FLAGS:
         raise clob(3000, f"orderId: {compact_id(order_id)}")
     if not message.good_til_block_time:
         raise clob(3001, f"stateful cancellation goodTilBlockTime cannot be 0, {go_id(order_id)}")

@@ -3,7 +3,7 @@
 A part is due at once and then every interval. It takes an even share of what is left, at most three
 times the original share so that parts which filled badly are caught up, in whole steps, at the
 oracle's price plus the tolerance (or at the order's own limit), and it rests for three seconds.
-Source: docs/protocol.md, TWAP orders.
+Source: docs/protocol.md, orders in the chain's state.
 """
 
 from __future__ import annotations

@@ -85,6 +85,17 @@ class Executor:
             raise Refusal(*UNREACHABLE) from None
         return View(market, height, stale)
 
+    def _check_levels(self, intent: Intent, market: Market) -> None:
+        """A stop or target read off a chart is refused where the prices follow no chart."""
+        plan = intent.payload.get("plan") or {}
+        for name in ("stop_loss", "take_profit"):
+            level = level_from_json(plan.get(name))
+            if level is None or level.price is None:
+                continue
+            far = self._parts.venue.far_from_paper_price(level.price, market)
+            if far is not None:
+                raise Refusal("price_not_of_paper", f"{far} Nothing was sent.")
+
     def _check_standing(self) -> None:
         standing = self._parts.venue.compliance.state(self._account.id)
         if not standing.may_open:
@@ -130,6 +141,7 @@ class Executor:
             self._check_standing()
             if view.stale is not None:
                 raise Refusal("prices_stale", f"{view.stale} Nothing was sent.")
+            self._check_levels(intent, market)
             _check_plan(intent, decision, market)
         try:
             draft = await self._draft(intent, decision, market, height)

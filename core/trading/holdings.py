@@ -129,11 +129,17 @@ class PositionDesk:
             raise DeskError("position_closed", f"This {row.ticker} position is closed already.")
         if row.version != version:
             raise DeskError("position_changed", "This position has changed in the meantime.")
-        market = self._market(account, row.ticker)
+        venue = self._office.venues[account.network]  # type: ignore[index]
+        market = venue.stream.markets.get(row.ticker)
         if market is None or market.oracle_price is None:
             raise DeskError("prices_stale", "dYdX's prices cannot be read at the moment.")
         for price in (take_profit, stop_loss):
-            if price is not None and (price <= 0 or price % market.tick_size):
+            if price is None:
+                continue
+            far = venue.far_from_paper_price(price, market)
+            if far is not None:
+                raise DeskError("price_not_of_paper", far)
+            if price <= 0 or price % market.tick_size:
                 raise DeskError(
                     "price_tick",
                     f"A price of {row.ticker} is a multiple of "
@@ -235,16 +241,14 @@ class PositionDesk:
             block = await venue.node.latest_block()
         except NodeUnreachable:
             block = None
-        prices = None
-        if venue.network.name == "paper" and self._office.paper_prices is not None:
-            prices = await self._office.paper_prices()
+        await venue.ask_price_source()
         return NetworkView(
             name=venue.network.name,
             height=block.height if block else venue.stream.height,
             stream_fresh=venue.stream.fresh(FRESH_S),
             node_reachable=block is not None,
             prices_fresh=venue.prices_fresh,
-            paper_prices=prices,
+            paper_prices=venue.price_source,
         )
 
     # inside

@@ -49,7 +49,7 @@ class AccountLeaver:
     office: Office
     venue: Venue
     work: KeyWork
-    _asked: dict[str, OrderRef] = field(default_factory=dict)
+    _refs: dict[str, OrderRef] = field(default_factory=dict)
     _gone: set[str] = field(default_factory=set)
     _not_before: dict[str, float] = field(default_factory=dict)
     _until_height: int = 0
@@ -72,7 +72,7 @@ class AccountLeaver:
             on_chain = await self.venue.node.account(account.address)
             account.chain_account_number = on_chain.number if on_chain is not None else None
         if credential is None or account.chain_account_number is None:
-            await self._erase(account, 0)
+            await self._erase(account, self._report([], 0))
             return
         signer = Signer(account, credential, self.office.vault, self.venue.network.chain_id)
         height = (await self.venue.indexer.height()).height
@@ -86,28 +86,33 @@ class AccountLeaver:
             row for row in rows if row.order_flags in KINDS and signer.may_trade(row.clob_pair_id)
         ]
         living = [row for row in ours if not _expired(row, block.height)]
-        await self._prove_gone(living)
+        doubtful = await self._prove_gone()
         open_ = [row for row in living if row.id not in self._gone]
-        if not open_ and height >= self._until_height:
-            await self._erase(account, len(rows) - len(ours))
+        report = self._report([row.id for row in open_], len(rows) - len(ours))
+        if not open_ and not doubtful and height >= self._until_height:
+            await self._erase(account, report)
             return
         if open_:
             self._until_height = max(self._until_height, block.height + 1)
         if not await self._send_cancels(account, signer, open_, block.height):
-            await self._erase(account, len(open_) + len(rows) - len(ours))
+            await self._erase(account, report)
             return
-        await self._count(len(open_), len(rows) - len(ours))
+        await self._tell_progress(report)
         raise Wait(SOON_S, f"{len(open_)} orders are not proved gone yet")
 
-    async def _prove_gone(self, rows: list[IndexerOrder]) -> None:
-        """An order that was cancelled is gone once the node's committed state lacks it."""
-        for row in rows:
-            ref = self._asked.get(row.id)
-            if ref is None or not ref.order_flags.stateful or row.id in self._gone:
+    async def _prove_gone(self) -> bool:
+        """An order that was cancelled is gone once the node's committed state lacks it; True while
+        one is there still.
+        """
+        for order_id, ref in self._refs.items():
+            if order_id in self._gone or not ref.order_flags.stateful:
                 continue
-            sighting = await self.venue.node.stateful_order(ref)
-            if sighting is None or sighting.order is None:
-                self._gone.add(row.id)
+            if (await self.venue.node.stateful_order(ref)).order is None:
+                self._gone.add(order_id)
+        return any(
+            ref.order_flags.stateful and order_id not in self._gone
+            for order_id, ref in self._refs.items()
+        )
 
     async def _send_cancels(
         self, account: Account, signer: Signer, rows: list[IndexerOrder], height: int
@@ -115,10 +120,11 @@ class AccountLeaver:
         """Cancels what was not cancelled lately; False when the key can cancel nothing any more."""
         now = self.office.clock.monotonic()
         due = [row for row in rows if self._not_before.get(row.id, 0.0) <= now]
+        await self._note_asked(due)
         short_term = []
         for row in due:
             ref = _ref_of(row, account)
-            self._asked[row.id] = ref
+            self._refs[row.id] = ref
             self._not_before[row.id] = now + CANCEL_AGAIN_S
             if not ref.order_flags.stateful:
                 short_term.append(ref)
@@ -151,10 +157,9 @@ class AccountLeaver:
         if (answer.codespace, answer.code) in (("clob", 3006), ("clob", 3010)):
             self._not_before[order_id] = 0.0  # gone, or about to be; the next pass looks
 
-    async def _count(self, living: int, untouchable: int) -> None:
+    async def _tell_progress(self, report: dict[str, Any]) -> None:
         """Notes how far it is; after a while its trader is told that it takes long."""
         work, now = self.work, self.office.clock.now()
-        report = self._report(living + untouchable)
         slow = now - work.created_at > SLOW_AFTER
         tell_it = slow and not (work.report or {}).get("slow")
         if slow:
@@ -168,14 +173,25 @@ class AccountLeaver:
                 await outbox.put(work.trader_id, KeyTold(work.id), key=key, now=now)
         self.office.outbox_bell.ring()
 
-    def _report(self, left: int) -> dict[str, Any]:
-        known = (self.work.report or {}).get("cancelled", 0)
-        return {"cancelled": max(known, len(self._asked)), "left": left}
+    async def _note_asked(self, rows: list[IndexerOrder]) -> None:
+        """Which orders were to be cancelled is stored before the first cancel leaves, so that the
+        count is right after a restart, too.
+        """
+        report = self.work.report or {}
+        before = report.get("asked", [])
+        fresh = [row.id for row in rows if row.id not in before]
+        if fresh:
+            await key_work.note(self.work, report={**report, "asked": [*before, *fresh]})
+
+    def _report(self, open_ids: list[str], untouchable: int) -> dict[str, Any]:
+        asked: list[str] = (self.work.report or {}).get("asked", [])
+        gone = [order_id for order_id in asked if order_id not in open_ids]
+        return {"asked": asked, "cancelled": len(gone), "left": len(open_ids) + untouchable}
 
     # the key
 
-    async def _erase(self, account: Account, left: int) -> None:
-        await erase(self.office, self.work, account, self._report(left))
+    async def _erase(self, account: Account, report: dict[str, Any]) -> None:
+        await erase(self.office, self.work, account, report)
         failpoints.hit("leave_erased")
 
     async def _finish(self) -> None:

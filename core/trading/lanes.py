@@ -151,6 +151,8 @@ class Lanes:
     async def monitor(self) -> None:
         """The scheduled check: opens lanes that wait, reconciles all, looks at every plan again."""
         await self._open_waiting(await accounts.active())
+        for venue in self.venues.values():
+            await venue.ask_price_source()
         for seat in list(self._seats.values()):
             if seat.ready:
                 await self._attempt(self._check(seat), seat.lane.account.id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -55,7 +54,6 @@ class Office:
     outbox_bell: Bell
     settings: DeskSettings
     strategy_book: StrategyBook = field(default_factory=StrategyBook)
-    paper_prices: Callable[[], Awaitable[str | None]] | None = None
 
     async def card(self, trader_id: int, signal_id: UUID) -> None:
         """Marks a signal's message as changed, inside the caller's transaction."""

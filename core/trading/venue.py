@@ -10,9 +10,11 @@ from typing import Any
 
 from core.clock import Clock
 from core.dydx.indexer import Indexer, IndexerError
+from core.dydx.markets import Market
 from core.dydx.network import Network
 from core.dydx.node import NodePool, NodeUnreachable
 from core.dydx.node_types import Tip
+from core.dydx.price_source import price_source
 from core.dydx.stream import BlockHeight, Connected, Stream, StreamEvent
 from core.trading.compliance import ComplianceBook
 from core.trading.decision import Refusal
@@ -20,6 +22,7 @@ from core.trading.owner import Owner
 from core.trading.quotes import FRESH_S, Quotes
 
 HEAD_S = 4.0
+FAR_FROM_PAPER = Decimal("0.2")
 POLL_S = 1.0
 
 
@@ -47,6 +50,7 @@ class Venue:
         self._block_time: dt.datetime | None = None
         self._owners: dict[str, Owner] = {}
         self.compliance = ComplianceBook()
+        self.price_source: str | None = None
         self._node_height = 0
         self._node_height_at: float | None = None
         self.connections = 0
@@ -55,6 +59,26 @@ class Venue:
         await self.stream.close()
         await self.indexer.close()
         await self.node.close()
+
+    async def ask_price_source(self) -> None:
+        """Learns what a paper network's prices follow."""
+        if self.network.name == "paper":
+            self.price_source = await price_source(self.network)
+
+    def far_from_paper_price(self, level: Decimal, market: Market) -> str | None:
+        """Why a price that a trader named cannot be meant for this network, as a sentence: a paper
+        network whose prices follow no market is somewhere else than the chart.
+        """
+        price = market.oracle_price
+        if self.price_source not in ("walk", "still") or price is None:
+            return None
+        if abs(level - price) <= price * FAR_FROM_PAPER:
+            return None
+        return (
+            f"The paper network's prices follow no real market just now: {market.ticker} is at "
+            f"{price.normalize():f} there, and {level.normalize():f} is more than 20 % away. "
+            "Give stop and target as a distance, like 2%."
+        )
 
     def owner(self, address: str) -> Owner:
         """What all lanes of an address share here."""

@@ -47,6 +47,13 @@ class Hunt:
                 b"/", b"_"
             )
 
+    def trading_key(self, name: str, secret: bytes) -> None:
+        """As `secret`, and each half of its hexadecimal digits, as a quotation would be cut."""
+        self.secret(name, secret)
+        digits = secret.hex().encode()
+        self._any_case[f"{name}, first half"] = digits[:32]
+        self._any_case[f"{name}, second half"] = digits[32:]
+
     def text(self, name: str, secret: str) -> None:
         """A secret that is a text already."""
         self._exact[name] = secret.encode()

@@ -13,6 +13,7 @@ import pytest
 from bot.demo.visitor import take_webhook
 from core import failpoints
 from core.signals.identity import body_hash
+from tests.acceptance.key_moments import KEYS
 from tests.acceptance.ledger_look import rows
 from tests.acceptance.phrase_visitor import (
     fund,
@@ -37,7 +38,7 @@ ONBOARDING = ("account_opening", "account_stored")
 
 
 def test_every_failpoint_is_one_that_a_test_here_dies_at() -> None:
-    moments = (*OPENING, *CLOSING, *ONBOARDING)
+    moments = (*OPENING, *CLOSING, *ONBOARDING, *KEYS)
     assert {moment.partition(":")[0] for moment in moments} == set(failpoints.NAMES)
 
 

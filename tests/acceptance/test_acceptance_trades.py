@@ -83,7 +83,7 @@ async def test_a_sell_against_a_long_reduces_at_most_to_flat(desk: House) -> Non
         ("buy", {"size": "5"}, "max_position"),
         ("buy", {"size": "0.00001"}, "below_step"),
         ("buy", {"ticker": "NOSUCHUSD", "size": "1"}, "symbol_unknown"),
-        ("buy", {"size": "0.01", "stop_loss": 10_000_000}, "plan_side"),
+        ("buy", {"size": "0.01", "stop_loss": 10_000_000}, "price_not_of_paper"),
     ],
 )
 async def test_what_is_refused_is_answered_and_told_with_its_reason(
@@ -94,6 +94,13 @@ async def test_what_is_refused_is_answered_and_told_with_its_reason(
     assert answer["reason"]["code"] == code
     told = await desk.sees("refused", reply=True)
     assert answer["reason"]["text"].split(".")[0][:40] in told.text.replace("\n", " ")
+    assert await desk.fills() == []
+
+
+async def test_a_stop_on_the_wrong_side_is_refused(desk: House) -> None:
+    stop = int(await desk.oracle("BTC-USD") * Decimal("1.05"))
+    answer = await desk.alert("buy", size="0.01", stop_loss=stop)
+    assert answer["reason"]["code"] == "plan_side"
     assert await desk.fills() == []
 
 

@@ -34,6 +34,10 @@ class Noted:
     reason: str
     took_s: float
 
+    @property
+    def failed(self) -> bool:
+        return self.verdict == "FAIL"
+
 
 @dataclass
 class Report:

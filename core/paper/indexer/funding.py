@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from core.paper.governance import Market
 from core.paper.happenings import FundingIndexed, PremiumSampled
@@ -19,9 +19,9 @@ from core.paper.indexer.texts import EXACT
 if TYPE_CHECKING:
     from core.paper.indexer.rows import Rows
 
-_HOURS: int = 8
+_HOURS: Final = 8
 """The chain tells rates per eight hours, the indexer per hour."""
-_ROWS_KEPT: int = 1_000
+_ROWS_KEPT: Final = 1_000
 
 
 def hourly(rate_ppm: Decimal | int) -> Decimal:
@@ -64,7 +64,8 @@ def indexed(rows: Rows, event: FundingIndexed, at: dt.datetime, height: int) -> 
     index = human_index(market, event.funding_index)
     moved = EXACT.subtract(index, rows.indices.get(market.id, Decimal(0)))
     rows.indices[market.id] = index
-    for key in rows.subaccounts:
+    holders = [key for key, each in rows.subaccounts.items() if market.id in each.positions]
+    for key in holders:
         for row in rows.open_positions(key):
             if row.market != market.id:
                 continue
@@ -79,6 +80,8 @@ def indexed(rows: Rows, event: FundingIndexed, at: dt.datetime, height: int) -> 
 def unsettled(rows: Rows, row: SubaccountRow) -> Decimal:
     """Funding of a subaccount, in USDC, that was paid for but not settled on chain."""
     total = Decimal(0)
+    if not row.positions:
+        return total
     for position in rows.open_positions(row.key):
         total = EXACT.add(total, position.unsettled)
     return total

@@ -149,9 +149,13 @@ class Rows:
         }
 
     def load(self, saved: Json) -> None:
-        """Rows that `dump` wrote, in place of the present ones."""
+        """Rows that `dump` wrote, in place of the present ones. Markets that are new since keep the
+        prices they have.
+        """
+        begun = self.oracles
         for name in _SAVED:
             setattr(self, name, decode(saved[name]))
+        self.oracles = begun | self.oracles
         self.candles.series = decode(saved["candles"])
         self.canceled = {key: (status, block) for key, (status, block) in self.canceled.items()}
         for oracle in self.oracles.values():

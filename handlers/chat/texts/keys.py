@@ -252,8 +252,7 @@ def progress(work: KeyWorkView) -> Screen:
                 _account(work),
                 f"{PROVED} Disconnected."
                 if work.state in ("erased", "done")
-                else f"{WAITING} Disconnecting: open orders are cancelled first, then the key is "
-                "erased.",
+                else f"{WAITING} Disconnecting: open orders are cancelled first.",
             )
         )
     return Screen(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Final
 
 from aiogram.utils.formatting import Bold, Text
 
@@ -19,8 +20,13 @@ from handlers.chat.texts.screen import (
     button,
     keyboard,
     lines,
-    quiet,
 )
+
+_PRICES: Final = {
+    "mainnet": "paper prices follow dYdX's mainnet",
+    "walk": f"{LOOK} paper prices walk on their own: they follow no market",
+    "still": f"{LOOK} paper prices stand still: they follow no market",
+}
 
 
 def status_screen(status: StatusView, now: dt.datetime) -> Screen:
@@ -65,5 +71,5 @@ def network_line(network: NetworkView) -> str:
     if faults:
         return f"{LOOK} {name}: {'; '.join(faults)}"
     height = "" if network.height is None else f" · block {network.height:,}"
-    prices = "" if not network.paper_prices else f" · prices {quiet(network.paper_prices, 16)}"
-    return f"{PROVED} {name}{height}{prices}"
+    prices = _PRICES.get(network.paper_prices or "")
+    return f"{PROVED} {name}{height}" + (f"\n{prices}" if prices else "")

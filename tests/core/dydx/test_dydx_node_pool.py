@@ -152,6 +152,22 @@ async def test_closing_ends_the_calls_that_nobody_waits_for(nodes: list[Node]) -
     await asyncio.wait_for(pool.close(), 5)
 
 
+async def test_a_broadcast_that_the_closing_overtakes_ends_as_unknown(nodes: list[Node]) -> None:
+    nodes[0].behave = nodes[1].behave = hang
+    pool = NodePool(
+        network_of(*(node.address for node in nodes)), SystemClock(), hedge_after_s=0.05
+    )
+    await pool.start()
+    sending = asyncio.create_task(pool.broadcast(TX))
+    await until(lambda: nodes[1].received)
+
+    await pool.close()
+
+    answer = await asyncio.wait_for(sending, 5)
+    assert answer.outcome is Outcome.UNKNOWN
+    assert nodes[2].received == []
+
+
 CODES = {
     "accepted": (0, ""),
     "refused": (5001, "clob"),

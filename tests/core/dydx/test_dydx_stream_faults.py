@@ -101,6 +101,7 @@ def subaccount(chain: Chain, number: int) -> dict[str, Any]:
         "address": TRADER,
         "subaccountNumber": number,
         "openPerpetualPositions": held,
+        "updatedAtHeight": str(max([f.height for f in chain.since(number, 0)], default=START)),
         "latestProcessedBlockHeight": str(chain.height),
     }
     return state
@@ -215,8 +216,10 @@ class FaultyIndexer(IndexerSocket):
 class Desk:
     """What a consumer does: it books fills once, and reads what may be missing."""
 
-    def __init__(self, chain: Chain) -> None:
+    def __init__(self, chain: Chain, pause_s: float) -> None:
         self.chain = chain
+        self._pause_s = pause_s
+        self._reads: set[asyncio.Task[None]] = set()
         self.booked: dict[int, set[str]] = {number: set() for number in NUMBERS}
         self.stream: Stream | None = None
 
@@ -225,18 +228,35 @@ class Desk:
             self.booked[event.number] |= {fill.id for fill in event.fills}
             assert all(isinstance(fill, IndexerFill) for fill in event.fills)
         elif isinstance(event, NeedsBackfill):
-            assert self.stream is not None
-            since = 0 if event.since_height is None else event.since_height - OVERLAP_BLOCKS
-            read = self.chain.since(event.number, since)
-            self.booked[event.number] |= {fill.id for fill in read}
-            if event.outdates_snapshot([fill_row(fill) for fill in read]):
-                self.stream.take_read(Subaccount.read(subaccount(self.chain, event.number)))
-            self.stream.backfilled(event)
+            task = asyncio.create_task(self.read(event))
+            self._reads.add(task)
+            task.add_done_callback(self._reads.discard)
+
+    async def read(self, event: NeedsBackfill) -> None:
+        """At once, or so late that a second look may have shown that there is no need."""
+        assert self.stream is not None
+        await asyncio.sleep(0 if event.since_height is None else self._pause_s)
+        if self.stream.needs_backfill(event.address, event.number) != event:
+            return
+        since = 0 if event.since_height is None else event.since_height - OVERLAP_BLOCKS
+        read = self.chain.since(event.number, since)
+        self.booked[event.number] |= {fill.id for fill in read}
+        if event.outdates_snapshot([fill_row(fill) for fill in read]):
+            self.stream.take_read(Subaccount.read(subaccount(self.chain, event.number)))
+        self.stream.backfilled(event)
+
+    async def close(self) -> None:
+        for task in self._reads:
+            task.cancel()
+        await asyncio.gather(*self._reads, return_exceptions=True)
 
 
-async def live(blocks: Sequence[Sequence[Trade]], plan: Sequence[Any], races: Any) -> None:
+async def live(
+    blocks: Sequence[Sequence[Trade]], plan: Sequence[Any], races: Any, pause_s: float, idle: int
+) -> None:
+    """`idle` blocks without a trade follow every block."""
     chain = Chain()
-    server, desk = FaultyIndexer(chain, plan, races), Desk(chain)
+    server, desk = FaultyIndexer(chain, plan, races), Desk(chain, pause_s)
     await server.start()
     stream = Stream(
         server.network,
@@ -253,19 +273,24 @@ async def live(blocks: Sequence[Sequence[Trade]], plan: Sequence[Any], races: An
         for number in NUMBERS:
             await stream.subscribe(TRADER, number)
         for trades in blocks:
-            await server.block(trades)
-            await asyncio.sleep(0.005)
+            for each in (trades, *[()] * idle):
+                await server.block(each)
+                await asyncio.sleep(0.005)
         server._plan.clear()
 
         async def settle() -> None:
-            while stream.height != chain.height or stream.stale_accounts(30):
-                if stream.height is None or stream.height >= chain.height - 1:
-                    await server.block([])
+            """Fresh for longer than it takes to find that a message was lost."""
+            fresh = 0
+            while fresh < 6:
+                await server.block([])
                 await asyncio.sleep(0.02)
+                current = stream.height is not None and stream.height >= chain.height - 1
+                fresh = fresh + 1 if current and not stream.stale_accounts(30) else 0
 
         async with asyncio.timeout(10):
             await settle()
-        await until(lambda: not stream.delay_s())
+        assert stream.unreadable == 0
+        await until(lambda: stream.height == chain.height and not stream.delay_s())
         for number in NUMBERS:
             assert desk.booked[number] == {fill.id for fill in chain.since(number, 0)}
             mirror = stream.account(TRADER, number)
@@ -273,6 +298,7 @@ async def live(blocks: Sequence[Sequence[Trade]], plan: Sequence[Any], races: An
             held = {ticker: row.size for ticker, row in mirror.positions().items()}
             assert held == chain.sizes(number)
     finally:
+        await desk.close()
         await stream.close()
         await server.stop()
 
@@ -290,8 +316,14 @@ trades = st.builds(
     st.lists(st.lists(trades, max_size=3), min_size=1, max_size=12),
     st.lists(st.none() | st.sampled_from(FAULTS), max_size=60),
     st.lists(trades, max_size=3),
+    st.sampled_from([0.0, 0.2]),
+    st.sampled_from([0, 5]),
 )
 def test_any_faults_with_the_back_fills_end_with_all_fills_and_the_newest_positions(
-    blocks: list[list[Trade]], plan: list[str | None], races: list[Trade]
+    blocks: list[list[Trade]],
+    plan: list[str | None],
+    races: list[Trade],
+    pause_s: float,
+    idle: int,
 ) -> None:
-    asyncio.run(live(blocks, plan, races))
+    asyncio.run(live(blocks, plan, races, pause_s, idle))

@@ -28,6 +28,7 @@ from core.paper.indexer import Indexer, IndexerSettings
 from core.paper.indexer.controls import Book
 from core.paper.indexer.records import order_id_of
 from core.paper.indexer.rest import rest_application
+from core.paper.indexer.rows import Rows
 from core.paper.indexer.updates import Update
 from core.paper.node import Gossip, Node
 from core.paper.prices import PriceSettings
@@ -71,6 +72,7 @@ class Played:
     lines: list[Line] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
     addresses: dict[str, str] = field(default_factory=dict)
+    rows: Rows | None = None
 
 
 class BookControls(FakeControls):
@@ -221,7 +223,7 @@ class Stage:
 
     def finish(self) -> None:
         """Look up what became of the transactions in their blocks."""
-        self.played.addresses = self.cast.addresses
+        self.played.addresses, self.played.rows = self.cast.addresses, self.indexer.rows
         for event, identity in self._sent:
             included = self.exchange.transaction(identity)
             outcome = None if included is None else (included.codespace, included.code)

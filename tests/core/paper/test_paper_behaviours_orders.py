@@ -1,196 +1,37 @@
-"""Behaviours of stateful orders, each case named by the number of the behaviour it shows.
+"""Behaviours of orders in the chain's state, each case named by the number of the one it shows.
 
 Checks (1), sequences (5), company in a transaction (9), limits (10), ticks (11), reduce-only (12),
-post-only and IOC (13), priority (14), self-trade (15), ids (16), cancels (17), collateral (18),
-triggers (22), and what else a real network was seen to do (26).
+post-only and IOC (13), priority (14), self-trade (15), ids (16), cancels (17), collateral (18).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from decimal import Decimal
-from typing import Any
-
 import pytest
 from v4_proto.cosmos.bank.v1beta1.tx_pb2 import MsgSend
 from v4_proto.cosmos.base.v1beta1.coin_pb2 import Coin
-from v4_proto.dydxprotocol.clob.order_pb2 import TwapParameters
-from v4_proto.dydxprotocol.clob.tx_pb2 import MsgCancelOrder, MsgPlaceOrder
-from v4_proto.dydxprotocol.sending.transfer_pb2 import Transfer
-from v4_proto.dydxprotocol.sending.tx_pb2 import MsgCreateTransfer
-from v4_proto.dydxprotocol.subaccounts.subaccount_pb2 import SubaccountId
 
-from core.paper.codec import decode, encode
-from core.paper.exchange import CheckResult, Exchange
-from core.paper.happenings import (
-    BlockCommitted,
-    Filled,
-    OrderOpened,
-    OrderRemoved,
-    StatefulChanged,
-)
-from core.paper.orders import order_key
-from core.paper.prices import PriceSettings
-from core.paper.state import Included
 from tests.core.paper.chain_kit import (
     BUY,
     EIGEN,
-    GOVERNANCE,
-    GTT,
     IOC,
     LINK,
-    NO_LADDER,
     POST_ONLY,
     SELL,
-    Lab,
     Trader,
-    lab,
+    gas,
+)
+from tests.core.paper.orders_kit import (
+    CONDITIONAL,
+    STOP,
+    TAKE,
+    Cases,
+    Town,
+    refused,
+    transfer,
 )
 
-LONG, CONDITIONAL, TWAP, PART = 64, 32, 128, 256
-STOP, TAKE = 1, 2
-WHOLE = 10**6
-"""Subticks of a thousandth of a dollar in LINK-USD, and quantums of one LINK."""
-
-
-class Town:
-    """A chain in which LINK-USD stands at 7.2, with traders A and B."""
-
-    def __init__(self) -> None:
-        self.lab: Lab = lab()
-        self.lab.exchange.set_price("LINK-USD", Decimal("7.2"))
-        self.a = self.lab.funded(1)
-        self.b = self.lab.funded(2)
-        self.ids = 0
-        self.nonces = 0
-
-    @property
-    def exchange(self) -> Exchange:
-        return self.lab.exchange
-
-    def order(
-        self, one: Trader, side: int, size: int, price: str, flags: int = LONG, **more: Any
-    ) -> MsgPlaceOrder:
-        """An order with the next client id, good for ten minutes or ten blocks."""
-        self.ids += 1
-        more.setdefault("client_id", self.ids)
-        more.setdefault("tif", GTT)
-        if flags:
-            more.setdefault("good_til_block_time", self.until(600))
-        else:
-            more.setdefault("gtb", self.lab.gtb)
-        trigger = more.pop("trigger", None)
-        message = one.order(side, size, price, flags=flags, **more)
-        if trigger is not None:
-            kind, at = trigger
-            message.order.condition_type = kind
-            message.order.conditional_order_trigger_subticks = int(Decimal(at) * 10**9)
-        return message
-
-    def stop(self, one: Trader, size: int, price: str, at: str, **more: Any) -> MsgPlaceOrder:
-        """A reduce-only stop that sells at the market."""
-        more = {"tif": IOC, "reduce_only": True, "trigger": (STOP, at)} | more
-        return self.order(one, SELL, size, price, CONDITIONAL, **more)
-
-    def cancel(self, message: MsgPlaceOrder, seconds: int = 900) -> MsgCancelOrder:
-        order_id = message.order.order_id
-        return MsgCancelOrder(order_id=order_id, good_til_block_time=self.until(seconds))
-
-    def until(self, seconds: int) -> int:
-        return int(self.exchange.time.timestamp()) + seconds
-
-    def send(self, one: Trader, *messages: Any, **how: Any) -> CheckResult:
-        self.nonces += 1
-        nonce = int(self.exchange.time.timestamp() * 1000) + self.nonces
-        how.setdefault("sequence", nonce)
-        return self.lab.send(one, *messages, **how)
-
-    def put(self, one: Trader, message: MsgPlaceOrder) -> MsgPlaceOrder:
-        """Place an order and make its block."""
-        result = self.send(one, message)
-        assert result.code == 0, result.log
-        self.lab.block()
-        return message
-
-    def deliver(self, result: CheckResult) -> Included:
-        self.lab.block()
-        found = self.exchange.transaction(result.tx_hash)
-        assert found is not None
-        return found
-
-    def move(self, price: str) -> None:
-        """Move the oracle with the next block."""
-        self.exchange.set_price("LINK-USD", Decimal(price))
-        self.lab.block()
-
-    def state(self, message: MsgPlaceOrder) -> str:
-        found = self.exchange.stateful_order(order_key(message.order.order_id))
-        if found is None:
-            return "gone"
-        return "triggered" if found[0].triggered else "there"
-
-    def held(self, one: Trader) -> int:
-        return int(self.lab.position(one))
-
-    def give(self, one: Trader, size: int) -> None:
-        """Have a trader hold LINK, bought from or sold to B at the oracle."""
-        side, other = (BUY, SELL) if size > 0 else (SELL, BUY)
-        self.now(self.b, other, abs(size), "7.2")
-        self.now(one, side, abs(size), "7.2", tif=IOC)
-        self.lab.block()
-        assert self.held(one) == size
-
-    def now(self, one: Trader, side: int, size: int, price: str, **more: Any) -> CheckResult:
-        """Place a short-term order."""
-        return self.lab.send(one, self.order(one, side, size, price, 0, **more))
-
-    def told(self, message: MsgPlaceOrder) -> list[str]:
-        """What was told of an order, in order, by the node's memory (memory:) and by blocks."""
-        key = order_key(message.order.order_id)
-        rows: list[str] = []
-        for happening in self.lab.told:
-            if isinstance(happening, OrderOpened) and happening.order.key == key:
-                rows.append("memory: OPENED")
-            if isinstance(happening, OrderRemoved) and happening.key == key:
-                rows.append(f"memory: {happening.status} {happening.reason}")
-            if isinstance(happening, BlockCommitted):
-                for event in happening.events:
-                    if isinstance(event, StatefulChanged) and event.order.key == key:
-                        rows.append(f"{event.status} {event.reason or ''}".strip())
-                    if isinstance(event, Filled) and event.order and event.order.key == key:
-                        price = GOVERNANCE.markets[LINK].scale.price_of(event.subticks).normalize()
-                        rows.append(f"FILL {event.quantums // WHOLE} at {price}")
-        return rows
-
-    def restart(self) -> None:
-        """A new node process over what was stored: everything goes through its stored form."""
-        tables = {
-            name: {
-                decode(encode(key)): decode(encode(value)) for key, value in table.committed.items()
-            }
-            for name, table in self.exchange.state.tables()
-        }
-        exchange = Exchange(GOVERNANCE, book=NO_LADDER, prices=PriceSettings(mode="still"))
-        exchange.restore(tables)
-        self.lab.exchange = exchange
-        exchange.subscribe(self.lab.told.append)
-
-
-Case = Callable[[Town], None]
-CASES: dict[str, Case] = {}
-
-
-def case(name: str) -> Callable[[Case], Case]:
-    def named(function: Case) -> Case:
-        CASES[name] = function
-        return function
-
-    return named
-
-
-def refused(result: CheckResult | Included) -> tuple[str, int]:
-    return result.codespace, result.code
-
+CASES = Cases()
+case = CASES.named
 
 # -- 1 --------------------------------------------------------------------------------------
 
@@ -279,17 +120,6 @@ def _(town: Town) -> None:
 
 
 # -- 9 --------------------------------------------------------------------------------------
-
-
-def transfer(one: Trader, usdc: int, number: int = 128) -> MsgCreateTransfer:
-    return MsgCreateTransfer(
-        transfer=Transfer(
-            sender=SubaccountId(owner=one.address, number=0),
-            recipient=SubaccountId(owner=one.address, number=number),
-            asset_id=0,
-            amount=usdc * 1_000_000,
-        )
-    )
 
 
 @case("9 cancel and place go in one transaction")
@@ -681,7 +511,7 @@ def _(town: Town) -> None:
 def _(town: Town) -> None:
     one = town.lab.funded(6, usdc=1_000)
     bid = town.put(one, town.order(one, BUY, 1_000, "7.1"))
-    town.send(one, transfer(one, 990), fee=_gas())
+    town.send(one, transfer(one, 990), fee=gas())
     town.lab.block()
     town.now(town.b, SELL, 1_000, "7", tif=IOC)
     town.lab.block()
@@ -691,245 +521,6 @@ def _(town: Town) -> None:
         "memory: BEST_EFFORT_CANCELED UNDERCOLLATERALIZED",
         "CANCELED UNDERCOLLATERALIZED",
     ]
-
-
-def _gas() -> Any:
-    from tests.core.paper.chain_kit import gas
-
-    return gas()
-
-
-# -- 22 -------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("side", "kind", "at", "triggers"),
-    [
-        (SELL, STOP, "7.155", True),
-        (SELL, STOP, "7.11", True),
-        (SELL, STOP, "7.109", False),
-        (BUY, TAKE, "7.11", True),
-        (BUY, TAKE, "7.109", False),
-        (BUY, STOP, "7.201", False),
-        (SELL, TAKE, "7.201", False),
-    ],
-)
-def test_22_a_trade_triggers_as_far_as_five_least_price_changes_from_the_oracle(
-    side: int, kind: int, at: str, triggers: bool
-) -> None:
-    """LINK-USD moves by 2,500 ppm at least: 7.2 less 1.25 % is 7.11."""
-    town = Town()
-    limit = "9" if side == SELL else "6"
-    waiting = town.put(town.a, town.order(town.a, side, 1, limit, CONDITIONAL, trigger=(kind, at)))
-    third = town.lab.funded(3)
-    town.now(town.b, BUY, 1, "6.9")
-    town.now(third, SELL, 1, "6.9", tif=IOC)
-    town.lab.block()
-
-    assert town.state(waiting) == ("triggered" if triggers else "there")
-
-
-@case("22 what triggers in a block goes on the book after it and fills in the next")
-def _(town: Town) -> None:
-    town.give(town.a, 20)
-    town.now(town.b, BUY, 20, "6.9")
-    stop = town.put(town.a, town.stop(town.a, 20, "6", "7"))
-    town.move("6.95")
-    told = town.told(stop)
-    town.lab.block()
-
-    assert told == ["UNTRIGGERED", "OPEN"]
-    assert town.told(stop)[2:] == ["FILL 20 at 6.9"]
-
-
-@case("22 a stop whose limit is too tight disappears without a fill")
-def _(town: Town) -> None:
-    town.give(town.a, 20)
-    town.now(town.b, BUY, 20, "6.8")
-    stop = town.put(town.a, town.stop(town.a, 20, "6.9", "7"))
-    town.move("6.95")
-    town.lab.block()
-
-    assert town.held(town.a) == 20
-    assert town.told(stop)[-1] == "CANCELED IMMEDIATE_OR_CANCEL_WOULD_REST_ON_BOOK"
-
-
-@case("22 an untriggered order waits on after a restart")
-def _(town: Town) -> None:
-    waiting = town.order(town.a, BUY, 1, "7", CONDITIONAL, trigger=(STOP, "7.5"))
-    gone = town.order(town.a, BUY, 1, "7", CONDITIONAL, trigger=(STOP, "7.5"))
-    town.send(town.a, waiting)
-    town.put(town.a, gone)
-    town.restart()
-    town.send(town.a, town.cancel(gone))
-    town.move("7.4")
-    before = town.state(waiting)
-    town.move("7.5")
-
-    assert (before, town.state(waiting), town.state(gone)) == ("there", "triggered", "gone")
-
-
-# -- 26 -------------------------------------------------------------------------------------
-
-
-@case("26 a stop without its position dies, counts on, and wakes when the node restarts")
-def _(town: Town) -> None:
-    poor = town.lab.funded(7, usdc=30)
-    town.give(poor, 2)
-    stop = town.put(poor, town.stop(poor, 2, "6", "7"))
-    town.now(town.b, BUY, 2, "7.1")
-    town.now(poor, SELL, 2, "7", tif=IOC, reduce_only=True)
-    town.lab.block()
-    town.move("6.9")
-    dead = town.told(stop)
-    full = town.send(poor, town.order(poor, BUY, 1, "6"))
-    town.give(poor, 3)
-    town.now(town.b, BUY, 9, "6.9")
-    town.move("7.2")
-    town.move("6.9")
-    town.lab.blocks(2)
-    still = (town.held(poor), town.state(stop))
-    town.restart()
-    town.now(town.b, BUY, 9, "6.9")
-    town.lab.block()
-    woken = town.held(poor)
-
-    assert dead == [
-        "UNTRIGGERED",
-        "memory: BEST_EFFORT_CANCELED REDUCE_ONLY_RESIZE",
-        "OPEN",
-    ]
-    assert refused(full) == ("clob", 10001)
-    assert still == (3, "triggered")
-    # It found an empty book when it woke, and is gone with the block after.
-    assert (woken, town.state(stop)) == (3, "gone")
-
-
-@case("26 a woken stop takes what rests: it sold two of a later long of three")
-def _(town: Town) -> None:
-    bid = town.put(town.b, town.order(town.b, BUY, 9, "6.9"))
-    stop = town.put(town.a, town.stop(town.a, 2, "6", "7.5"))
-    third = town.lab.funded(3)
-    town.now(third, SELL, 3, "7.2")
-    town.now(town.a, BUY, 3, "7.2", tif=IOC)
-    town.lab.block()
-    town.restart()
-    town.lab.block()
-
-    assert town.held(town.a) == 1
-    assert (town.state(stop), town.told(bid)[-1]) == ("gone", "FILL 2 at 6.9")
-
-
-@case("26 a reversal by a long-term order is one fill of its full size")
-def _(town: Town) -> None:
-    town.give(town.a, 20)
-    town.now(town.b, BUY, 100, "7.1")
-    town.put(town.a, town.order(town.a, SELL, 50, "7.1"))
-    town.lab.block()
-
-    fills = town.lab.fills(town.a)
-    assert (fills[-1].quantums, fills[-1].quantums_before) == (50 * WHOLE, 20 * WHOLE)
-
-
-# -- TWAP -----------------------------------------------------------------------------------
-
-
-def twap(town: Town, size: int, **more: Any) -> MsgPlaceOrder:
-    """Over 300 seconds in ten parts, at the oracle and 1 % worse."""
-    message = town.order(town.a, more.pop("side", BUY), size, "0", TWAP, **more)
-    message.order.twap_parameters.CopyFrom(
-        TwapParameters(duration=300, interval=30, price_tolerance=10_000)
-    )
-    return message
-
-
-def parts(town: Town) -> list[tuple[int, str]]:
-    """(LINK, price) of the parts that the chain placed."""
-    scale = GOVERNANCE.markets[LINK].scale
-    return [
-        (event.order.quantums // WHOLE, f"{scale.price_of(event.order.subticks).normalize()}")
-        for happening in town.lab.told
-        if isinstance(happening, BlockCommitted)
-        for event in happening.events
-        if isinstance(event, StatefulChanged)
-        and event.order.key.order_flags == PART
-        and event.status == "OPEN"
-    ]
-
-
-@case("26 a TWAP order trades in parts, at once and every interval, as TWAP_SUBORDER")
-def _(town: Town) -> None:
-    town.put(town.b, town.order(town.b, SELL, 1_000, "7.2"))
-    order = town.put(town.a, twap(town, 100))
-    town.lab.block()
-    first = town.held(town.a)
-    town.lab.blocks(29)
-    before = town.held(town.a)
-    town.lab.blocks(1)
-    second = town.held(town.a)
-    town.lab.blocks(300)
-
-    assert (first, before, second, town.held(town.a)) == (10, 10, 20, 100)
-    assert parts(town) == [(10, "7.272")] * 10
-    assert {fill.kind for fill in town.lab.fills(town.a)} == {"TWAP_SUBORDER"}
-    assert town.told(order) == ["OPEN"]
-    assert not town.exchange.state.twaps.committed
-    assert not town.exchange.state.stateful_counts.committed.get(town.a.key)
-
-
-@case("26 parts of a TWAP order that found no seller are caught up, three shares at most")
-def _(town: Town) -> None:
-    town.put(town.a, twap(town, 100))
-    town.lab.blocks(150)
-    town.put(town.b, town.order(town.b, SELL, 1_000, "7.2"))
-    town.lab.blocks(200)
-
-    assert [size for size, _ in parts(town)] == [10, 11, 12, 14, 16, 20, 20, 20, 20, 20]
-    assert town.held(town.a) == 100
-
-
-@case("26 a TWAP sale goes down to the oracle less its tolerance; an own limit replaces it")
-def _(town: Town) -> None:
-    town.put(town.a, twap(town, 100, side=SELL))
-    limited = twap(town, 100)
-    limited.order.subticks = 7_000 * WHOLE
-    town.put(town.a, limited)
-
-    assert parts(town) == [(10, "7.128"), (10, "7")]
-
-
-@case("26 cancelling a TWAP order takes its part along and ends it")
-def _(town: Town) -> None:
-    order = town.put(town.a, twap(town, 100))
-    cancelled = town.deliver(town.send(town.a, town.cancel(order)))
-    town.now(town.b, SELL, 100, "7.2", tif=IOC)
-    town.lab.blocks(60)
-
-    assert refused(cancelled) == ("", 0)
-    assert town.told(order) == ["OPEN", "CANCELED USER_CANCELED"]
-    assert len(parts(town)) == 1
-    assert town.held(town.a) == 0
-
-
-@case("26 a TWAP order without collateral for its part is removed")
-def _(town: Town) -> None:
-    one = town.a
-    order = town.put(one, twap(town, 100))
-    town.send(one, transfer(one, 19_995), fee=_gas())
-    town.lab.blocks(31)
-
-    assert town.told(order) == ["OPEN", "CANCELED UNDERCOLLATERALIZED"]
-
-
-@case("26 a TWAP order goes on after a restart")
-def _(town: Town) -> None:
-    town.put(town.b, town.order(town.b, SELL, 1_000, "7.2"))
-    town.put(town.a, twap(town, 100))
-    town.lab.blocks(40)
-    town.restart()
-    town.lab.blocks(300)
-
-    assert town.held(town.a) == 100
 
 
 @pytest.mark.parametrize("name", CASES)

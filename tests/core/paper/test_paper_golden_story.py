@@ -5,11 +5,15 @@ docs/paper-network.md describes the comparison and lists the deliberate differen
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
 import pytest
 
+from core.paper.indexer import views
+from core.paper.indexer.rows import Rows
+from tests.core.paper.chain_kit import GOVERNANCE
 from tests.core.paper.golden_frames import (
     plain,
     played_frames,
@@ -114,3 +118,18 @@ def test_a_rest_answer_has_the_recorded_status_headers_fields_and_kinds(kind: st
         assert {each for each in differences if "entryPriceBefore" not in each} == set()
         if answer.status != 200:
             assert kind_of(str(answer.body)) == kind_of(str(answer.row["body"]))
+
+
+def test_the_rows_of_the_whole_story_survive_being_written_down() -> None:
+    rows = played().rows
+    assert rows is not None
+    written = json.dumps(rows.dump())
+    again = Rows(GOVERNANCE.markets)
+    again.load(json.loads(written))
+    assert json.dumps(again.dump()) == written
+    for key in rows.subaccounts:
+        told, known = (
+            views.subaccount_snapshot(each, key.owner, key.number) for each in (again, rows)
+        )
+        # Orders that only the node's memory knew are gone, as after a restart of a real node.
+        assert told["subaccount"] == known["subaccount"]

@@ -7,6 +7,7 @@ import contextlib
 import json
 import threading
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,28 @@ async def fills_shown(network: PaperNetwork, one: Trader, count: int) -> None:
                 await asyncio.sleep(0.02)
 
 
+async def every_account_method(client: IndexerClient, address: str) -> None:
+    """What else the official client asks of an account answers with its list."""
+    ask = client.account
+    assert (await ask.get_parent_subaccount(address, 0))["subaccount"]["childSubaccounts"]
+    rewards = (await ask.get_historical_block_trading_rewards(address, 10))["rewards"]
+    assert Decimal(rewards[0]["tradingReward"]) > 0
+    sums = await ask.get_historical_trading_rewards_aggregated(address)
+    assert sums["rewards"][0]["tradingReward"] == rewards[0]["tradingReward"]
+    assert (await ask.get_transfer_between(address, 0, address, 1))["transfersSubset"] == []
+    assert (await ask.get_parent_transfers(address, 0))["transfers"]
+    assert len(await ask.list_parent_orders(address, 0)) == 1
+    assert (await ask.search_traders(address))["result"]["address"] == address
+    assert (await ask.get_funding_payments(address, 0))["fundingPayments"] == []
+    assert (await ask.get_funding_payments_for_parent_subaccount(address, 0)) == {
+        "fundingPayments": []
+    }
+    assert (await ask.get_subaccount_historical_pnls(address, 0))["historicalPnl"] == []
+    assert (await ask.get_parent_historical_pnls(address, 0))["historicalPnl"] == []
+    await ask.get_parent_subaccount_positions(address, 0)
+    await ask.get_parent_subaccount_asset_positions(address, 0)
+
+
 async def test_the_official_rest_client_reads_everything_it_can_ask_for() -> None:
     async with paper() as network:
         one = await traded(network)
@@ -115,6 +138,14 @@ async def test_the_official_rest_client_reads_everything_it_can_ask_for() -> Non
         )
         assert candles["candles"][0]["trades"] >= 1
         await client.markets.get_perpetual_market_historical_funding("LINK-USD")
+        await every_account_method(client, one.address)
+        assert (await client.megavault.get_megavault_historical_pnl("day"))["megavaultPnl"] == []
+        assert (await client.megavault.get_vaults_historical_pnl("day"))["vaultsPnl"] == []
+        assert (await client.megavault.get_megavault_positions())["positions"] == []
+        code = (await client.affiliate.get_metadata(one.address))["referralCode"]
+        assert (await client.affiliate.get_address(code))["address"] == one.address
+        assert (await client.affiliate.get_snapshot())["affiliateList"] == []
+        assert (await client.affiliate.get_total_volume(one.address)) == {"totalVolume": 0}
         assert int((await client.utility.get_height())["height"]) > 1
         assert (await client.utility.get_time())["iso"].endswith("Z")
         assert (await client.utility.screen(one.address)) == {"restricted": False}
