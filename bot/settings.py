@@ -144,8 +144,8 @@ class Settings(BaseSettings):
     paper_prices: Literal["mainnet", "walk", "still"] = _setting(
         "walk",
         "Prices of the paper network: `walk`, `still`, or `mainnet`: all markets and prices of the "
-        "indexer that `DYDX_MAINNET_REST` and `DYDX_MAINNET_WS` name, and `walk` while it cannot be "
-        "reached. Under `run` the default is `mainnet`.",
+        "indexer that `DYDX_MAINNET_REST` and `DYDX_MAINNET_WS` name, and `walk` while it cannot "
+        "be reached. Under `run` the default is `mainnet`.",
         cure="write mainnet, walk or still",
     )
     paper_governance: Path | None = _setting(

@@ -27,7 +27,7 @@ from core.trading.key_offer import (
     markets_for_key,
     removing_costs,
 )
-from core.trading.key_states import LEAVE, MAKE, OPEN, REMOVE
+from core.trading.key_states import LEAVE, MAKE, OPEN, REMOVE, WORKING
 from core.trading.key_steps import Wait, move, move_inside, next_nonce, still_listed
 from core.trading.key_views import FeeView, KeyOffer, KeyWorkView
 from core.trading.office import Office
@@ -132,7 +132,6 @@ class KeyDesk(AccountDesk):
         new_key = preview.new_key
         if new_key is None or not preview.pairs:
             raise DeskError("preview_gone", "I no longer have this offer. Send the phrase again.")
-        await self._check_free(preview.network, preview.owner, preview.number)
         try:
             costs = await self._adding_costs(venue, preview, list(preview.pairs))
         except NodeUnreachable:
@@ -141,6 +140,7 @@ class KeyDesk(AccountDesk):
             raise DeskError("fee_missing", "The wallet cannot pay the network fee.")
         now = self._office.clock.now()
         async with self._office.ledger.executing():
+            await self._check_free(preview.network, preview.owner, preview.number)
             work = await key_work.add(
                 trader_id=trader.id,
                 kind=MAKE,
@@ -164,8 +164,14 @@ class KeyDesk(AccountDesk):
     async def retry_key(
         self, trader: TraderView, work_id: int, message_id: int | None
     ) -> KeyWorkView:
-        """Goes on with work that waited for its trader."""
+        """Goes on with work that waited for its trader; what is under way only goes on being shown,
+        in the message `message_id`.
+        """
         work = await self._own_work(trader, work_id)
+        if work.kind == MAKE and work.state in WORKING:
+            await key_work.note(work, message_id=message_id)
+            self._keeper.take(work)
+            return await self._work_view(work)
         if work.kind != MAKE or work.state != "stuck":
             raise _no_work()
         state = "sealed"

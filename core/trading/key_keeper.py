@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
+from pathlib import Path
 from typing import Protocol
 
 import structlog
@@ -44,11 +46,16 @@ class KeyKeeper:
 
     def take(self, work: KeyWork) -> None:
         """Works a stored piece of work until it is over or waits for its trader."""
-        if work.id in self._tasks:
+        before = self._tasks.get(work.id)
+        if before is not None and not before.done():
             return
         task = asyncio.create_task(self._run(work))
         self._tasks[work.id] = task
-        task.add_done_callback(lambda _: self._tasks.pop(work.id, None))
+        task.add_done_callback(lambda done: self._forget(work.id, done))
+
+    def _forget(self, work_id: int, done: asyncio.Task[None]) -> None:
+        if self._tasks.get(work_id) is done:
+            del self._tasks[work_id]
 
     async def drop(self, work_id: int) -> None:
         """Stops working at something; it can be taken up again."""
@@ -84,7 +91,12 @@ class KeyKeeper:
             log.info("work on a key waits", work=worker.work.id, reason=type(error).__name__)
             return LATER_S
         except Exception as error:  # never with its text: it may quote what was signed
-            log.error("work on a key failed", work=worker.work.id, error=type(error).__name__)
+            log.error(
+                "work on a key failed",
+                work=worker.work.id,
+                error=type(error).__name__,
+                at=_place(error),
+            )
             return LATER_S
         return 0.0
 
@@ -94,3 +106,9 @@ class KeyKeeper:
         if work.kind == LEAVE:
             return AccountLeaver(self._office, venue, work)
         return KeyRemover(self._office, venue, work)
+
+
+def _place(error: BaseException) -> str:
+    """Where an error arose: file and line, without any value."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "unknown"

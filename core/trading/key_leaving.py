@@ -16,8 +16,9 @@ from core import failpoints
 from core.dydx.authenticators import KeyTrouble, key_trouble
 from core.dydx.drafts import CancelDraft, OrderRef
 from core.dydx.enums import OrderStatus
+from core.dydx.indexer import IndexerError
 from core.dydx.indexer_types import IndexerOrder
-from core.dydx.node import Broadcast, Outcome
+from core.dydx.node import Broadcast, NodeUnreachable, Outcome
 from core.dydx.orders import batch_cancels
 from core.dydx.protocol import OrderFlags
 from core.events import KeyTold
@@ -44,7 +45,7 @@ SHORT_TERM_EXTRA: Final = 10
 
 @dataclass
 class AccountLeaver:
-    """Advances one piece of work of kind `leave`."""
+    """Advances one piece of work of kind `leave`; `step` as that of KeyMaker."""
 
     office: Office
     venue: Venue
@@ -56,7 +57,11 @@ class AccountLeaver:
 
     async def step(self) -> None:
         if self.work.state == "cancelling":
-            await self._cancel()
+            try:
+                await self._cancel()
+            except (NodeUnreachable, IndexerError):
+                await self._tell_progress(dict(self.work.report or self._report([], 0)))
+                raise
         else:
             await self._finish()
 

@@ -15,7 +15,7 @@ from core import failpoints
 from core.dydx.authenticators import Fit, KeyTrouble, adding, judge, key_trouble, own_tree
 from core.dydx.drafts import CancelDraft, OrderDraft
 from core.dydx.keys import SigningKey
-from core.dydx.node import Broadcast, Outcome
+from core.dydx.node import Broadcast, NodeUnreachable, Outcome
 from core.dydx.protocol import CLIENT_ID_LIMIT, Side, TimeInForce
 from core.dydx.signing import sign
 from core.dydx.wallet_transactions import sign_transaction
@@ -123,7 +123,10 @@ class KeyMaker:
         assert work.tx_hash is not None
         assert work.nonce is not None
         block = await venue.node.latest_block()
-        found = await venue.node.transaction(work.tx_hash)
+        try:
+            found = await venue.node.transaction(work.tx_hash)
+        except NodeUnreachable:  # the nodes that answer keep no transactions
+            found = None
         if found is not None:
             venue.owner(work.address).decided(work.nonce)
             if found.code != 0:
@@ -300,10 +303,10 @@ class KeyMaker:
         """Leaves no trace of what was erased, and begins to trade."""
         await self.office.ledger.scrub()
         await self.office.ledger.scrub()
-        await move(self.office, self.work, "done")
         assert self.work.account_id is not None
         account = await accounts.get(self.work.account_id)
         await adopt(self.office, self.venue, account)
+        await move(self.office, self.work, "done")
         if not await self.office.lanes.open(account):
             log.warning("lane waits for the network", account=account.id)
 

@@ -9,6 +9,7 @@ import structlog
 
 from core.dydx.indexer import Indexer, IndexerError
 from core.dydx.indexer_types import IndexerFill
+from core.dydx.node import NodeUnreachable
 from core.events import MismatchFound
 from core.ledger import accounts, outbox, positions
 from core.ledger.models import Account
@@ -50,6 +51,7 @@ class Reconciler:
             on_chain = await self._positions(indexer, by_stream=snapshot_holds)
         except IndexerError as error:
             await note_standing(self._parts, self._account, error)
+            await self._ask_node()
             return False
         await note_served(self._parts, self._account)
         self._account.fills_height = height
@@ -73,6 +75,23 @@ class Reconciler:
         stream.take_read(read)
         rows = read.open_perpetual_positions.values()
         return {row.market: row.size for row in rows if row.size}
+
+    async def _ask_node(self) -> None:
+        """Compares with the positions that a node has committed while the indexer tells nothing."""
+        venue = self._parts.venue
+        try:
+            held = await venue.node.subaccount(
+                self._account.address, self._account.subaccount_number
+            )
+        except NodeUnreachable:
+            return
+        sizes: dict[str, Decimal] = {}
+        for pair, quantums in held.positions.items():
+            market = venue.stream.markets.by_pair(pair)
+            if market is None:
+                return
+            sizes[market.ticker] = market.scale.size_of(quantums)
+        await self._compare(sizes)
 
     async def _compare(self, on_chain: dict[str, Decimal]) -> None:
         """A difference that two checks in a row find alike is told; fills explain it by then."""

@@ -117,9 +117,10 @@ async def retry(
     query: CallbackQuery, bot: Bot, deps: ChatDeps, trader: TraderView, callback_data: KeyButton
 ) -> None:
     """Goes on where it stopped."""
-    await answer(query, "Trying again…")
+    await answer(query, "Going on…")
     shown = await show(bot, query, texts.making())
-    await deps.desk.retry_key(trader, callback_data.work_id, shown)
+    work = await deps.desk.retry_key(trader, callback_data.work_id, shown)
+    await edit(bot, query.from_user.id, shown, texts.progress(work))
 
 
 async def ask_abandon(query: CallbackQuery, bot: Bot, callback_data: KeyButton) -> None:

@@ -258,6 +258,28 @@ def test_the_paper_process_is_told_all_of_its_settings(tmp_path: Path) -> None:
     paper = load_paper_settings(settings.paper_environment(), tmp_path / "none")
     assert (paper.grpc_port, paper.rest_port, paper.prices) == (11, 12, "still")
     assert paper.state_dir == settings.paper_state_path.absolute()
+    assert paper.governance is None
+
+
+def test_under_run_the_papers_prices_follow_mainnet_unless_something_else_is_set(
+    tmp_path: Path,
+) -> None:
+    def prices(**environ: str) -> tuple[str, str, str]:
+        child = load(tmp_path, **environ).paper_environment()
+        paper = load_paper_settings(child, tmp_path / "none")
+        return paper.prices, paper.mainnet_rest, paper.mainnet_ws
+
+    assert prices() == ("mainnet", "https://indexer.dydx.trade", "wss://indexer.dydx.trade/v4/ws")
+    assert prices(PAPER_PRICES="walk")[0] == "walk"
+    mine = {"DYDX_MAINNET_REST": "http://i:1", "DYDX_MAINNET_WS": "ws://i:2/v4/ws"}
+    assert prices(**mine) == ("mainnet", "http://i:1", "ws://i:2/v4/ws")
+    assert load_paper_settings({}, tmp_path / "none").prices == "walk"
+
+
+def test_the_papers_governance_is_a_file_of_its_own(tmp_path: Path) -> None:
+    file = tmp_path / "governance.json"
+    settings = load(tmp_path, PAPER_GOVERNANCE=str(file))
+    assert load_paper_settings(settings.paper_environment(), tmp_path / "none").governance == file
 
 
 def test_the_paper_command_runs_in_any_folder(tmp_path: Path) -> None:

@@ -227,6 +227,7 @@ STEPS: Final = (
     "order signed by the new key accepted",
     "phrase's key erased",
 )
+CAN_BE_GIVEN_UP: Final = frozenset({"sealed", "signed", "included"})
 _REACHED: Final = {
     "sealed": 1,
     "signed": 1,
@@ -279,7 +280,10 @@ def _making_progress(work: KeyWorkView) -> Screen:
                 f"{PROVED if place < reached else WAITING} {step}"
                 for place, step in enumerate(STEPS)
             ),
-        )
+        ),
+        keyboard([button("Give up…", KeyButton(action="abandon", work_id=work.id))])
+        if work.state in CAN_BE_GIVEN_UP
+        else None,
     )
 
 
@@ -321,10 +325,7 @@ def _make_told(work: KeyWorkView) -> Screen:
         return Screen(
             lines(
                 f"{PROVED} Given up. Both keys are erased.",
-                None
-                if work.authenticator_id is None
-                else "The chain lists a permission for a key that nobody has any more. It does no "
-                "harm; you can have it removed.",
+                _orphan(work),
             ),
             keyboard(_removal_row(work), [button("Connect", MenuButton(what="connect"))]),
         )
@@ -349,6 +350,18 @@ def _make_told(work: KeyWorkView) -> Screen:
     )
 
 
+def _orphan(work: KeyWorkView) -> str | None:
+    """What the chain lists, or may list later, for a key that was given up."""
+    if work.authenticator_id is not None:
+        return (
+            "The chain lists a permission for a key that nobody has any more. It does no harm; "
+            "you can have it removed."
+        )
+    if work.tx_hash is not None:
+        return "If the permission still reaches the chain, it is for a key that nobody has."
+    return None
+
+
 def confirm_abandon(work_id: int) -> Screen:
     """Before a key in the making is given up."""
     return Screen(
@@ -358,7 +371,7 @@ def confirm_abandon(work_id: int) -> Screen:
         ),
         keyboard(
             [button("Erase both keys", KeyButton(action="abandon_yes", work_id=work_id), "danger")],
-            [button("Try again", KeyButton(action="retry", work_id=work_id))],
+            [button("Go on with it", KeyButton(action="retry", work_id=work_id))],
         ),
     )
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from core.paper.book import BookShape
 from core.paper.clearing import Clearing, Deal
+from core.paper.codec import decode, encode
 from core.paper.exchange import Exchange
 from core.paper.happenings import Filled, FundingIndexed, SubaccountChanged
 from core.paper.settlement import settled
@@ -183,8 +184,12 @@ def test_a_restart_changes_nothing(actions: list[tuple[object, ...]]) -> None:
     play(made, traders, actions)
     made.block()
     tables = {name: dict(table.committed) for name, table in made.exchange.state.tables()}
+    stored = {
+        name: {decode(encode(key)): decode(encode(value)) for key, value in rows.items()}
+        for name, rows in tables.items()
+    }
     again = Exchange(GOVERNANCE, book=BookShape(levels=0), prices=made.exchange.prices.settings)
-    again.restore(tables)
+    again.restore(stored)
 
     for one in traders:
         assert again.subaccount(one.key) == made.exchange.subaccount(one.key)

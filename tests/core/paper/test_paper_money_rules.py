@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from v4_proto.cosmos.bank.v1beta1 import query_pb2 as bank
+from v4_proto.cosmos.bank.v1beta1.tx_pb2 import MsgSend
+from v4_proto.cosmos.base.v1beta1.coin_pb2 import Coin
 from v4_proto.dydxprotocol.blocktime import query_pb2 as blocktime
 from v4_proto.dydxprotocol.epochs import query_pb2 as epochs
 from v4_proto.dydxprotocol.feetiers import query_pb2 as feetiers
@@ -20,10 +22,11 @@ from v4_proto.dydxprotocol.stats import query_pb2 as stats
 from v4_proto.dydxprotocol.subaccounts import query_pb2 as subaccounts
 from v4_proto.dydxprotocol.subaccounts.subaccount_pb2 import SubaccountId
 
+from core.dydx.protocol import USDC_DENOM
 from core.paper.exchange import Exchange
 from core.paper.fees import Fees
 from core.paper.funds import module_address
-from core.paper.happenings import Filled, FundingIndexed, PremiumSampled
+from core.paper.happenings import Filled, FundingIndexed, PremiumSampled, Rewarded
 from core.paper.prices import PriceSettings
 from core.paper.queries import Queries
 from core.paper.state import Subaccount, Volume
@@ -177,6 +180,24 @@ def test_volumes_count_both_sides_and_fall_out_after_thirty_days() -> None:
     assert volumes() == (0, 0, 0)
 
 
+def test_without_a_treasury_nobody_is_rewarded() -> None:
+    made = lab()
+    made.exchange.set_price("LINK-USD", Decimal(10))
+    one, maker = made.funded(1, 20_000), made.funded(2, 20_000)
+    state, treasury = made.exchange.state, module_address("rewards_treasury")
+    rest(made, maker, SELL, 200, "10", LINK, 1)
+    paid = []
+    for number, left in enumerate((7, 0), start=1):
+        state.pay(treasury, "adv4tnt", left - state.balance(treasury, "adv4tnt"))
+        before = len(events(made, Rewarded))
+        made.place(one, BUY, 100, "10", client_id=number)
+        made.block()
+        paid.append([row.amount for row in events(made, Rewarded)[before:]])
+
+    assert paid == [[7], []]
+    assert made.exchange.balance(treasury, "adv4tnt") == 0
+
+
 # -- the gate -------------------------------------------------------------------------------
 
 
@@ -263,6 +284,40 @@ def test_deposits_pass_while_money_is_kept() -> None:
     made.block()
 
     assert made.exchange.subaccount(one.key).usdc == 101 * USDC
+
+
+@pytest.mark.parametrize(
+    ("name", "open_to_all"),
+    [
+        ("fee_collector", False),
+        ("distribution", False),
+        ("bonded_tokens_pool", False),
+        ("insurance_fund", True),
+        ("subaccounts", True),
+    ],
+)
+def test_nobody_may_send_to_the_wallets_of_some_modules(name: str, open_to_all: bool) -> None:
+    made = lab()
+    one = made.funded(1, 100)
+    address = module_address(name)
+    coin = Coin(denom=USDC_DENOM, amount="5")
+    sender = SubaccountId(owner=one.address)
+    messages = [
+        MsgSend(from_address=one.address, to_address=address, amount=[coin]),
+        MsgWithdrawFromSubaccount(sender=sender, recipient=address, quantums=5),
+    ]
+
+    answers = [deliver(made, one, message) for message in messages]
+
+    refused = (
+        "sdk",
+        4,
+        f"failed to execute message; message index: 0: {address} is not allowed to receive funds: "
+        "unauthorized",
+    )
+    assert answers == [("", 0, "") if open_to_all else refused] * 2
+    left = made.exchange.subaccount(one.key).usdc
+    assert left == 100 * USDC - (5 if open_to_all else 0)
 
 
 def stuck_below_zero(made: Lab, pair: int) -> None:
