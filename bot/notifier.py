@@ -32,7 +32,7 @@ from core.trading.views import AccountView, DeskError, TraderView
 from handlers.chat.deletions import Deletions
 from handlers.chat.errors import place_of
 from handlers.chat.sending import is_gone, is_unchanged
-from handlers.chat.texts import events, keys, network
+from handlers.chat.texts import events, key_work, network
 from handlers.chat.texts.screen import Screen, quiet
 from handlers.chat.texts.signals import card
 
@@ -315,6 +315,7 @@ class Notifier:
             "operator_notice": self._operator_notice,
             "key_progress": self._key_progress,
             "key_told": self._key_told,
+            "key_lost": self._key_lost,
         }
 
     def _nonce(self) -> int:
@@ -391,10 +392,13 @@ class Notifier:
         return network.operator_notice(row.payload)
 
     async def _key_progress(self, trader: TraderView, row: OutgoingMessage) -> Screen:
-        return keys.progress(await self._desk.key_work(int(row.payload["work_id"])))
+        return key_work.progress(await self._desk.key_work(int(row.payload["work_id"])))
 
     async def _key_told(self, trader: TraderView, row: OutgoingMessage) -> Screen:
-        return keys.told(await self._desk.key_work(int(row.payload["work_id"])))
+        return key_work.told(await self._desk.key_work(int(row.payload["work_id"])))
+
+    async def _key_lost(self, trader: TraderView, row: OutgoingMessage) -> Screen:
+        return key_work.key_lost(await self._account(trader, int(row.payload["account_id"])))
 
     async def _network(self, row: OutgoingMessage) -> str | None:
         return (await self._desk.signal(row.signal_id)).network if row.signal_id else None

@@ -205,6 +205,14 @@ class OperatorNotice(Event):
     since: str
 
 
+@dataclass(frozen=True)
+class KeyLost(Event):
+    """The chain refused an order because it does not know the account's trading key any more."""
+
+    kind: ClassVar[str] = "key_lost"
+    account_id: int
+
+
 class Bell:
     """Wakes waiters; ringing when nobody waits is remembered once."""
 

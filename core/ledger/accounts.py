@@ -89,6 +89,11 @@ async def set_chain_account_number(account_id: int, number: int) -> None:
     await Account.filter(id=account_id).update(chain_account_number=number)
 
 
+async def drop_credential(account_id: int) -> None:
+    """Erases the sealed key, for another one that comes in the same transaction."""
+    await Credential.filter(account_id=account_id).delete()
+
+
 async def leave(account_id: int) -> None:
     """The account takes no more orders; its key stays until its orders are cancelled."""
     await Account.filter(id=account_id).update(state="leaving")

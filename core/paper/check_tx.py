@@ -122,13 +122,19 @@ class Checker:
             )
         return replace(account, public_key=public_key)
 
-    def check_sequence(self, signed: Signed) -> None:
-        """Refuse an unknown signer, or a sequence that is not his next."""
+    def simulate(self, signed: Signed) -> None:
+        """Refuse what is wrong in itself, an unknown signer, a sequence that is not his next, and
+        what the selected authenticators do not let through. Signatures are not looked at.
+        """
+        for message in signed.messages:
+            check_message(message)
         signer = signer_of(signed.messages[0])
         account = self._account(signer)
         if account is None:
             raise sdk(9, f"account {signer} does not exist")
         self._replay(account, signed.sequence)
+        if signed.authenticators:
+            self.authenticators.check(signed, self._account, simulated=True)
 
     def finish_block(self, height: int) -> list[Waiting]:
         """The transactions for the block; the checks start anew behind it."""

@@ -224,7 +224,7 @@ class Exchange:
             raise Refused("sdk", 18, "must contain at least one message: invalid request")
         if signed.is_clob:
             raise Refused("undefined", 111222, "recovered: assert deliverTx mode failed\nstack:\n")
-        self._checker.check_sequence(signed)
+        self._checker.simulate(signed)
         self._delivery.try_out(signed.messages)
         return gas_used(signed.messages)
 
@@ -386,8 +386,8 @@ class Exchange:
         self._held_back = held
         moment = Moment(height, time_us)
         events: list[BlockEvent] = self._delivery.fills(matches, removals, moment)
+        moved = self._move_prices(height)  # before the transactions, as on the real chain
         events += self._delivery.transactions(self._checker.finish_block(height), moment)
-        moved = self._move_prices(height)
         events += end_of_block(self._clob.end_block(time_us, matches), height)
         self._short_term.expire(height)
         self._forget(height)

@@ -20,9 +20,9 @@ from core.dydx.key_text import KeyFault, read_trading_key
 from core.dydx.keys import PhraseFault, SigningKey, normalise_phrase
 from core.dydx.network import NetworkName
 from core.dydx.node import NodeUnreachable
-from core.dydx.protocol import CLIENT_ID_LIMIT
-from core.ledger import accounts, key_work, positions
+from core.ledger import accounts, key_work
 from core.ledger.models import Account
+from core.trading.account_rows import account_row, adopt, market_names, unreachable
 from core.trading.decision import Refusal
 from core.trading.key_states import OPEN, WORKING
 from core.trading.office import Office
@@ -106,7 +106,7 @@ class AccountDesk:
             raise DeskError(fault.code, fault.text) from None
         fit = await self._fit(venue, given.key, given.owner)
         number = 0 if fit.subaccounts is None else fit.subaccounts[0]
-        await self._check_free(network, given.owner, number)
+        await self._check_free(network, given.owner, number, trader)
         preview = self._preview(trader, network, given.key, given.owner, number, fit)
         return await self._show(venue, preview)
 
@@ -126,7 +126,8 @@ class AccountDesk:
             if fit.subaccounts is not None and preview.number not in fit.subaccounts:
                 raise DeskError("preview_gone", "This key was changed. Please send it once more.")
             preview = replace(preview, fit=fit)
-        await self._check_free(preview.network, preview.owner, preview.number)
+        replacing = trader if preview.fit is not None else None
+        await self._check_free(preview.network, preview.owner, preview.number, replacing)
         account = await self._store_account(trader, venue, preview)
         self._previews.pop(token, None)
         return await self.view(account)
@@ -216,10 +217,15 @@ class AccountDesk:
             equity=subaccount.equity if subaccount else None,
             free_collateral=subaccount.free_collateral if subaccount else None,
             known_on_chain=on_chain is not None,
+            replaces=await self._is_connected(preview),
             kind=preview.kind,
             authenticator_id=fit.id if fit is not None else None,
             markets=None if pairs is None else market_names(venue, pairs),
         )
+
+    async def _is_connected(self, preview: Preview) -> bool:
+        row = await accounts.find(preview.network, preview.owner, preview.number)
+        return row is not None and row.state == "active"
 
     async def _fit(self, venue: Venue, key: SigningKey, owner: str) -> Fit:
         """What the chain lets a trading key do. Raises DeskError where it is none that we take."""
@@ -246,7 +252,16 @@ class AccountDesk:
             raise DeskError("network_refused", f"The network {network} is not offered here.")
         return venue
 
-    async def _check_free(self, network: NetworkName, address: str, number: int) -> None:
+    async def _check_free(
+        self,
+        network: NetworkName,
+        address: str,
+        number: int,
+        replacing: TraderView | None = None,
+    ) -> None:
+        """Raises DeskError where the account cannot be connected now. With `replacing` its own
+        trader may give it a new key in place of the one it has.
+        """
         row = await accounts.find(network, address, number)
         if row is not None and row.state == "leaving":
             raise DeskError(
@@ -254,7 +269,7 @@ class AccountDesk:
                 "This account is being disconnected: its orders are being cancelled. "
                 "Wait for my message about it, then connect it again.",
             )
-        if row is not None and row.state == "active":
+        if row is not None and row.state == "active" and not _may_replace(row, replacing):
             raise DeskError("account_taken", "This account is connected to the bot already.")
         making = await key_work.on_address(network, address, OPEN)
         if making is not None and making.kind == "make":
@@ -296,24 +311,23 @@ class AccountDesk:
         except (NodeUnreachable, IndexerError):
             raise unreachable(venue.network.name) from None
         network, fit = venue.network.name, preview.fit
+        known = await accounts.find(network, preview.owner, preview.number)
+        replacing = known is not None and known.state == "active"
+        if known is not None and replacing:
+            await self._office.lanes.shut(known.id)
         async with self._office.ledger.executing():
-            account = await accounts.find(network, preview.owner, preview.number)
-            if account is not None and account.state != "disconnected":
-                raise DeskError("account_taken", "This account is connected to the bot already.")
+            account = await account_row(
+                self._office,
+                trader.id,
+                network,
+                preview.owner,
+                preview.number,
+                on_chain.number if on_chain else None,
+                height,
+                replacing=fit is not None,
+            )
             if account is None:
-                account = await accounts.add(
-                    trader_id=trader.id,
-                    network=network,
-                    address=preview.owner,
-                    number=preview.number,
-                    chain_account_number=on_chain.number if on_chain else None,
-                    first_client_id=self._office.random.below(CLIENT_ID_LIMIT),
-                    fills_height=height,
-                    now=now,
-                )
-            else:
-                await accounts.reconnect(account.id, trader.id)
-                account = await accounts.get(account.id)
+                raise DeskError("account_taken", "This account is connected to the bot already.")
             await accounts.add_credential(
                 record=record,
                 account_id=account.id,
@@ -324,6 +338,9 @@ class AccountDesk:
                 authenticator_id=fit.id if fit is not None else None,
                 clob_pairs=list(fit.clob_pairs) if fit is not None and fit.clob_pairs else None,
             )
+        if replacing:
+            await self._office.ledger.scrub()
+            await self._office.ledger.scrub()
         failpoints.hit("account_stored")
         await adopt(self._office, venue, account)
         if not await self._office.lanes.open(account):
@@ -331,46 +348,5 @@ class AccountDesk:
         return account
 
 
-def unreachable(network: NetworkName) -> DeskError:
-    """Neither node nor indexer could be asked."""
-    return DeskError(
-        "network_unreachable",
-        f"dYdX {network} cannot be reached at the moment. Nothing was stored; try again.",
-    )
-
-
-def market_names(venue: Venue, pairs: list[int] | tuple[int, ...]) -> tuple[str, ...]:
-    """The tickers of markets, as far as the network lists them."""
-    found = (venue.stream.markets.by_pair(pair) for pair in pairs)
-    return tuple(market.ticker for market in found if market is not None)
-
-
-async def adopt(office: Office, venue: Venue, account: Account) -> None:
-    """Positions that were there before the bot are shown as external, without a plan."""
-    try:
-        rows = await venue.indexer.perpetual_positions(
-            account.address, account.subaccount_number, status="OPEN"
-        )
-    except IndexerError:
-        return
-    now = office.clock.now()
-    async with office.ledger.executing():
-        for row in rows:
-            if await positions.open_in(account.id, row.market):
-                continue
-            await positions.add(
-                account_id=account.id,
-                partition=account.partition,
-                ticker=row.market,
-                side="LONG" if row.size > 0 else "SHORT",
-                state="open",
-                external=True,
-                size=abs(row.size),
-                max_size=abs(row.size),
-                entry_price=row.entry_price,
-                closed_size=Decimal(0),
-                realized_pnl=Decimal(0),
-                fees=Decimal(0),
-                opened_at=now,
-                enlarged_at=now,
-            )
+def _may_replace(row: Account, trader: TraderView | None) -> bool:
+    return trader is not None and row.trader_id == trader.id

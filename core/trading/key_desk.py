@@ -16,7 +16,8 @@ from core.dydx.node import NodeUnreachable
 from core.dydx.wallet_transactions import sign_transaction
 from core.ledger import accounts, key_work, positions, strategies
 from core.ledger.models import KeyWork
-from core.trading.connections import AccountDesk, Preview, market_names, unreachable
+from core.trading.account_rows import market_names, unreachable
+from core.trading.connections import AccountDesk, Preview
 from core.trading.key_keeper import KeyKeeper
 from core.trading.key_leaving import erase
 from core.trading.key_making import OWNER, TRADING
@@ -62,7 +63,7 @@ class KeyDesk(AccountDesk):
         """
         venue = self._venue(network)
         key = await self._key_of_phrase(phrase)
-        await self._check_free(network, key.address, 0)
+        await self._check_free(network, key.address, 0, trader)
         new_key = SigningKey.generate(self._office.random)
         preview = replace(self._preview(trader, network, key), new_key=new_key)
         return await self._offer(venue, preview, None)
@@ -103,6 +104,7 @@ class KeyDesk(AccountDesk):
             pays=views[list(costs.fees).index(pays.denom)].coin if pays is not None else None,
             markets=tuple(markets.values()),
             markets_listed=listed,
+            replaces=await self._is_connected(preview),
         )
 
     async def _adding_costs(self, venue: Venue, preview: Preview, pairs: list[int]) -> Costs:
@@ -140,7 +142,7 @@ class KeyDesk(AccountDesk):
             raise DeskError("fee_missing", "The wallet cannot pay the network fee.")
         now = self._office.clock.now()
         async with self._office.ledger.executing():
-            await self._check_free(preview.network, preview.owner, preview.number)
+            await self._check_free(preview.network, preview.owner, preview.number, trader)
             work = await key_work.add(
                 trader_id=trader.id,
                 kind=MAKE,

@@ -20,8 +20,8 @@ from core.dydx.protocol import CLIENT_ID_LIMIT, Side, TimeInForce
 from core.dydx.signing import sign
 from core.dydx.wallet_transactions import sign_transaction
 from core.ledger import accounts, key_work
-from core.ledger.models import Account, KeyWork
-from core.trading.connections import adopt
+from core.ledger.models import KeyWork
+from core.trading.account_rows import account_row, adopt
 from core.trading.key_offer import adding_costs
 from core.trading.key_steps import (
     LATER_S,
@@ -265,10 +265,22 @@ class KeyMaker:
         on_chain = await self.venue.node.account(work.address)
         height = (await self.venue.indexer.height()).height
         now = office.clock.now()
+        known = await accounts.find(work.network, work.address, work.subaccount_number)
+        if known is not None and known.state == "active" and known.trader_id == work.trader_id:
+            await office.lanes.shut(known.id)  # its key is replaced
         async with office.ledger.executing():
             key = await key_work.key(work.id, TRADING)
             assert key is not None
-            account = await self._account_row(on_chain.number if on_chain else None, height)
+            account = await account_row(
+                office,
+                work.trader_id,
+                work.network,
+                work.address,
+                work.subaccount_number,
+                on_chain.number if on_chain else None,
+                height,
+                replacing=True,
+            )
             if account is None:
                 await move_inside(
                     office, work, "stuck", reason_code="account_taken", reason_text=_TAKEN
@@ -278,26 +290,6 @@ class KeyMaker:
                 await key_work.erase_keys(work.id)
         office.outbox_bell.ring()
         failpoints.hit("key_erased")
-
-    async def _account_row(self, chain_number: int | None, height: int) -> Account | None:
-        """The account's row, new or with its history; None while it has another key."""
-        work, now = self.work, self.office.clock.now()
-        found = await accounts.find(work.network, work.address, work.subaccount_number)
-        if found is None:
-            return await accounts.add(
-                trader_id=work.trader_id,
-                network=work.network,
-                address=work.address,
-                number=work.subaccount_number,
-                chain_account_number=chain_number,
-                first_client_id=self.office.random.below(CLIENT_ID_LIMIT),
-                fills_height=height,
-                now=now,
-            )
-        if found.state != "disconnected":
-            return None
-        await accounts.reconnect(found.id, work.trader_id)
-        return await accounts.get(found.id)
 
     async def _finish(self) -> None:
         """Leaves no trace of what was erased, and begins to trade."""

@@ -27,6 +27,7 @@ class KeyOffer:
     """What making a trading key takes. The fee is paid in one of the coins of `fees`, the first
     that the wallet can pay; `pays` names it, None when it can pay none. `markets`: what the key may
     trade, of `markets_listed` that the network lists for cross margin.
+    `replaces`: the account is connected and gets this key in place of its own.
     """
 
     token: str
@@ -40,6 +41,7 @@ class KeyOffer:
     pays: str | None
     markets: tuple[str, ...]
     markets_listed: int
+    replaces: bool = False
 
 
 @dataclass(frozen=True)

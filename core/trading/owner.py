@@ -30,7 +30,7 @@ class Owner:
 
     def restore(self, nonces: Iterable[int]) -> None:
         """Nonces whose transactions are undecided, after a restart."""
-        self._nonces = Nonces(nonces)
+        self._nonces.restore(nonces)
 
     async def rules(self, height: int, placed_before: int) -> tuple[PlacementBudget, EquityTiers]:
         """The budget and the tiers as governance has them now; asked again every hour.

@@ -15,10 +15,12 @@ import structlog
 
 from core import failpoints
 from core.dydx.drafts import CancelDraft, OrderRef
+from core.dydx.fate import Fate, Observed, fate
 from core.dydx.indexer import IndexerError
 from core.dydx.indexer_types import IndexerFill, IndexerOrder
 from core.dydx.node import NodeUnreachable, Outcome
-from core.dydx.node_types import Tip
+from core.dydx.node_types import OrderSighting, Tip
+from core.dydx.nonces import is_nonce
 from core.dydx.protocol import OrderFlags
 from core.events import OrderUnfilled
 from core.ledger import orders
@@ -126,7 +128,7 @@ class Resting:
             if order.state in states.RESTING:
                 await self._settle(order, block)
             else:
-                await self._look_for_block(order, block)
+                await self._look_for_block(order, block, sighting)
             return
         if order.state not in states.RESTING:
             state = "open"
@@ -142,41 +144,59 @@ class Resting:
                 evidence = f"triggered and neither filled nor removed at block {block.height}"
                 await self._move(order, "dead", evidence, None)
 
-    async def _look_for_block(self, order: Order, block: Tip) -> None:
-        """An order that was not seen in the state yet: is its transaction in a block?"""
-        found = await self._parts.venue.node.transaction(order.tx_hash)
-        if found is None:
-            await self._never_included(order, block)
-        elif found.code:
+    async def _look_for_block(self, order: Order, tip: Tip, sighting: OrderSighting) -> None:
+        """An order that was not seen in the state yet: did a block take it, or can none any more?
+
+        The questions are asked in the order in which their answers can be put together.
+        """
+        assert order.nonce is not None
+        node, indexer = self._parts.venue.node, self._parts.venue.indexer
+        committed = None
+        if not is_nonce(order.nonce):
+            account = await node.account(self._bench.account.address)
+            committed = account.sequence if account else None
+        indexed = (await indexer.height()).height
+        found = await node.transaction(order.tx_hash)
+        row = await indexer.order(str(order.order_uuid))
+        seen = Observed(
+            sequence=order.nonce,
+            tip=tip,
+            committed_sequence=committed,
+            transaction=found,
+            sighting=sighting,
+            indexer_height=indexed,
+            row_seen=True,
+            row_height=row.updated_at_height if row is not None else None,
+        )
+        judged = fate(seen)
+        if judged is Fate.REFUSED and found is not None:
+            evidence = f"block {found.height}: {found.codespace} {found.code}"
             async with self._bench.lock:
                 await self._step(
                     order,
                     "refused_in_block",
-                    f"block {found.height}: {found.codespace} {found.code}",
+                    evidence,
                     code=found.code,
                     codespace=found.codespace,
                 )
-        else:
+        elif judged is Fate.ENDED:
+            if found is not None:
+                async with self._bench.lock:
+                    await orders.set_included(order, found.height)
+            await self._settle(order, tip)
+        elif judged is Fate.DEAD:
+            evidence = f"its nonce is over at block {tip.height}; neither node nor indexer know it"
             async with self._bench.lock:
-                await orders.set_included(order, found.height)
-            await self._settle(order, block)
+                await self._step(order, "expired", evidence)
+        elif found is None and order.state in ("unknown", "broadcasting"):
+            await self._send_again(order)
 
-    async def _never_included(self, order: Order, block: Tip) -> None:
-        assert order.nonce is not None
-        if not self._sender.nonce_dead(order.nonce, block):
-            if order.state in ("unknown", "broadcasting"):
-                answer = await self._parts.venue.node.broadcast(order.tx, resend=True)
-                if answer.outcome is Outcome.ACCEPTED and order.state == "unknown":
-                    evidence = f"the same bytes sent again, accepted by {answer.endpoint}"
-                    await self._move(order, "accepted", evidence, None)
-            return
-        if (await self._parts.venue.indexer.height()).height < block.height:
-            return
-        if await self._parts.venue.indexer.order(str(order.order_uuid)) is not None:
-            return
-        evidence = f"its nonce is over at block {block.height}; neither node nor indexer know it"
-        async with self._bench.lock:
-            await self._step(order, "expired", evidence)
+    async def _send_again(self, order: Order) -> None:
+        """The same bytes once more: a block takes them once, however often they come."""
+        answer = await self._parts.venue.node.broadcast(order.tx, resend=True)
+        if answer.outcome is Outcome.ACCEPTED and order.state == "unknown":
+            evidence = f"the same bytes sent again, accepted by {answer.endpoint}"
+            await self._move(order, "accepted", evidence, None)
 
     async def _settle(self, order: Order, block: Tip) -> None:
         """The node's state does not hold it any more: fills first, then its end."""
@@ -244,7 +264,7 @@ class Resting:
             good_til_block_time=order.good_til_block_time,
         )
         stateful = await self._sender.sign_stateful([draft], urgent=True)
-        answer = await self._parts.venue.node.broadcast(stateful.signed.tx)
+        answer = await self._sender.send_cancel(stateful)
         log.info(
             "a cancel was sent",
             order=order.id,

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from core.dydx.authenticators import KeyTrouble, key_trouble
 from core.dydx.drafts import CancelDraft, OrderDraft
 from core.dydx.indexer import IndexerError
 from core.dydx.limits import Priority
 from core.dydx.markets import Market
 from core.dydx.node import Broadcast, Outcome
-from core.dydx.node_types import Tip
-from core.dydx.nonces import NoncesFull, nonce_dead
+from core.dydx.nonces import NoncesFull
 from core.dydx.protocol import CLIENT_ID_LIMIT
 from core.dydx.signing import SignedTx
-from core.events import Event, OrderUnknown, SignalChanged
+from core.events import Event, KeyLost, OrderUnknown, SignalChanged
 from core.ledger import accounts, orders, outbox
 from core.ledger.models import Account, Order
 from core.trading import states
@@ -26,6 +26,8 @@ from core.trading.parts import Parts
 from core.trading.signing import Signer
 
 EQUITY_FOR_S: Final = 5.0
+# A node that stands apart takes an order that no block ever holds; what protects goes to two.
+COPIES_OF_CLOSES: Final = 2
 _BEFORE: Final = dt.timedelta(minutes=3)
 
 
@@ -144,10 +146,19 @@ class Sender:
 
     # sending
 
+    async def send_cancel(self, cancel: Stateful) -> Broadcast:
+        """Sends the cancel of an order; the chain takes as many as come."""
+        answer = await self._parts.venue.node.broadcast(cancel.signed.tx, copies=COPIES_OF_CLOSES)
+        if answer.outcome in (Outcome.REFUSED, Outcome.UNSENT):
+            rejected = (answer.codespace, answer.code) == ("sdk", 32)
+            self._owner.refused(cancel.nonce, rejected=rejected)
+        return answer
+
     async def send(self, order: Order, received_at: dt.datetime | None = None) -> Broadcast:
         """One broadcast of the stored bytes."""
         started = self._parts.clock.now()
-        answer = await self._parts.venue.node.broadcast(order.tx)
+        copies = COPIES_OF_CLOSES if order.reduce_only else 1
+        answer = await self._parts.venue.node.broadcast(order.tx, copies=copies)
         if received_at is not None:
             own_s = (started - received_at).total_seconds()
             self._parts.observer.broadcast(own_s, answer.outcome.value)
@@ -176,6 +187,9 @@ class Sender:
             events.append((f"card:{order.signal_id}", SignalChanged(order.signal_id)))
         if state == "unknown" and order.intent_id is not None:
             events.append((f"unknown:{order.id}", OrderUnknown(order.id)))
+        if key_trouble(answer.codespace, answer.code) is KeyTrouble.GONE:
+            key = f"key_lost:{self._account.id}:{self._signer.authenticator_id}"
+            events.append((key, KeyLost(self._account.id)))
         trader_id, signal_id = self._account.trader_id, order.signal_id
         messages = [
             outbox.putting(trader_id, event, key=key, now=now, signal_id=signal_id)
@@ -187,10 +201,6 @@ class Sender:
         fresh = await orders.get(order.id)
         assert fresh is not None
         return fresh
-
-    def nonce_dead(self, nonce: int, block: Tip) -> bool:
-        """Whether the transaction with this nonce can never come into a block any more."""
-        return nonce_dead(nonce, block.time)
 
     def decided(self, order: Order) -> None:
         """A stateful order's transaction is in a block, or can never come into one."""

@@ -56,7 +56,8 @@ class AccountView:
 class CredentialPreview:
     """An account that a phrase or a trading key leads to, looked up on chain; the key is kept in
     memory under `token` until confirmed (10 minutes). `kind`: mnemonic or trading_key; `markets`:
-    what a trading key may trade, None for all.
+    what a trading key may trade, None for all. `replaces`: the account is connected and gets this
+    key in place of its own.
     """
 
     token: str
@@ -66,6 +67,7 @@ class CredentialPreview:
     equity: Decimal | None
     free_collateral: Decimal | None
     known_on_chain: bool
+    replaces: bool = False
     kind: str = "mnemonic"
     authenticator_id: int | None = None
     markets: tuple[str, ...] | None = None

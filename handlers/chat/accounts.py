@@ -11,7 +11,7 @@ from handlers.chat.buttons import AccountButton, MenuButton
 from handlers.chat.deps import ChatDeps
 from handlers.chat.sending import answer, say, show
 from handlers.chat.texts import accounts as texts
-from handlers.chat.texts.keys import progress
+from handlers.chat.texts.key_work import progress
 
 
 def build_router() -> Router:

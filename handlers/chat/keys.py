@@ -12,6 +12,7 @@ from handlers.chat.deps import ChatDeps
 from handlers.chat.middlewares import erase_for_good
 from handlers.chat.sending import answer, edit, say, show
 from handlers.chat.states import Connecting
+from handlers.chat.texts import key_work as work_texts
 from handlers.chat.texts import keys as texts
 from handlers.chat.texts import onboarding
 
@@ -61,7 +62,7 @@ async def make(
     await answer(query, "Making the key…")
     data = await state.get_data()
     token = str(data.get("token", ""))
-    shown = await show(bot, query, texts.making())
+    shown = await show(bot, query, work_texts.making())
     try:
         await deps.desk.make_key(trader, token, shown)
     except DeskError as error:
@@ -118,15 +119,15 @@ async def retry(
 ) -> None:
     """Goes on where it stopped."""
     await answer(query, "Going on…")
-    shown = await show(bot, query, texts.making())
+    shown = await show(bot, query, work_texts.making())
     work = await deps.desk.retry_key(trader, callback_data.work_id, shown)
-    await edit(bot, query.from_user.id, shown, texts.progress(work))
+    await edit(bot, query.from_user.id, shown, work_texts.progress(work))
 
 
 async def ask_abandon(query: CallbackQuery, bot: Bot, callback_data: KeyButton) -> None:
     """Before both keys are erased."""
     await answer(query)
-    await show(bot, query, texts.confirm_abandon(callback_data.work_id))
+    await show(bot, query, work_texts.confirm_abandon(callback_data.work_id))
 
 
 async def abandon(
@@ -135,7 +136,7 @@ async def abandon(
     """Erases both keys; the end is told as a message of its own."""
     await answer(query, "Erasing…")
     work = await deps.desk.abandon_key(trader, callback_data.work_id)
-    await show(bot, query, texts.progress(work))
+    await show(bot, query, work_texts.progress(work))
 
 
 async def erase_now(
@@ -144,7 +145,7 @@ async def erase_now(
     """Erases the key of an account whose orders could not be cancelled."""
     await answer(query, "Erasing…")
     work = await deps.desk.erase_now(trader, callback_data.work_id)
-    await show(bot, query, texts.progress(work))
+    await show(bot, query, work_texts.progress(work))
 
 
 # the permission on chain
@@ -157,7 +158,7 @@ async def check_removed(
     gone = await deps.desk.is_revoked(trader, callback_data.work_id)
     work = await deps.desk.key_work(callback_data.work_id)
     await answer(query)
-    screen = texts.revoked(work.authenticator_id) if gone else texts.still_listed(work)
+    screen = work_texts.revoked(work.authenticator_id) if gone else work_texts.still_listed(work)
     await say(bot, query.from_user.id, screen)
 
 
@@ -174,13 +175,13 @@ async def ask_removal(
     work = await deps.desk.key_work(callback_data.work_id)
     await answer(query)
     if gone:
-        await say(bot, query.from_user.id, texts.revoked(work.authenticator_id))
+        await say(bot, query.from_user.id, work_texts.revoked(work.authenticator_id))
         return
     await state.set_data(
         {"network": work.network, "way": "remove", "work_id": callback_data.work_id}
     )
     await state.set_state(Connecting.removal)
-    await say(bot, query.from_user.id, texts.ask_removal(work))
+    await say(bot, query.from_user.id, work_texts.ask_removal(work))
 
 
 async def take_removal_phrase(
@@ -196,15 +197,15 @@ async def take_removal_phrase(
     line = onboarding.deletion_line(deleted=deleted)
     shown = (await say(bot, chat_id, onboarding.looking_up(deleted=deleted))).message_id
     try:
-        await edit(bot, chat_id, shown, texts.removing(deleted_line=line))
+        await edit(bot, chat_id, shown, work_texts.removing(deleted_line=line))
         await deps.desk.remove_key(trader, int(data["work_id"]), message.text, shown)
     except DeskError as error:
         if error.code == "not_listed":
             work = await deps.desk.key_work(int(data["work_id"]))
             await state.clear()
-            await edit(bot, chat_id, shown, texts.revoked(work.authenticator_id))
+            await edit(bot, chat_id, shown, work_texts.revoked(work.authenticator_id))
             return
-        screen = texts.removal_refused(error.text, deleted_line=line)
+        screen = work_texts.removal_refused(error.text, deleted_line=line)
         await edit(bot, chat_id, shown, screen)
         return
     await state.clear()

@@ -123,6 +123,27 @@ def _any_order(lab: Lab, draft: Draft, flags: int) -> Any:
     return draft.order(flags, side, tif, **fields)
 
 
+def _described(lab: Lab, message: Any) -> str:
+    """An order in a few words, the same on every network."""
+    order, market = message.order, lab.market
+    flags = {SHORT: "short", LONG: "long", CONDITIONAL: "cond", TWAP: "twap"}
+    bps = (market.usd(order.subticks) / market.oracle - 1) * 10_000
+    words = [
+        flags.get(order.order_id.order_flags, str(order.order_id.order_flags)),
+        {BUY: "BUY", SELL: "SELL"}.get(order.side, f"side {order.side}"),
+        {GTT: "GTT", IOC: "IOC", POST_ONLY: "POST"}.get(
+            order.time_in_force, f"tif {order.time_in_force}"
+        ),
+        f"{order.quantums / market.lot:g} lots @{bps:+.0f}",
+    ]
+    if order.conditional_order_trigger_subticks or order.condition_type:
+        at = (market.usd(order.conditional_order_trigger_subticks) / market.oracle - 1) * 10_000
+        words.append(f"{('none', 'stop', 'take')[order.condition_type]}@{at:+.0f}")
+    if order.reduce_only:
+        words.append("reduce-only")
+    return " ".join(words)
+
+
 async def _makers(lab: Lab, maker: Person) -> None:
     """Two lots each side at 30 basis points, long-term so that they last."""
     for side, bps in ((BUY, -30), (SELL, 30)):
@@ -137,9 +158,10 @@ async def _(lab: Lab) -> None:
     for index in range(8):
         await lab.room.chain.fresh()
         message = _any_order(lab, draft, SHORT)
-        answer = await lab.send(f"order {index}", taker, message)
+        label = f"{index} {_described(lab, message)}"
+        answer = await lab.send(label, taker, message)
         if answer == GOOD:
-            lab.follow(f"order {index}", taker, message.order.order_id)
+            lab.follow(label, taker, message.order.order_id)
         await lab.room.chain.blocks(1)
 
 
@@ -151,21 +173,25 @@ async def _(lab: Lab) -> None:
     for index in range(6):
         flags = lab.rng.choice((LONG, CONDITIONAL, CONDITIONAL, TWAP))
         message = _any_order(lab, draft, flags)
-        answer = await lab.commit(f"order {index}", taker, message)
+        label = f"{index} {_described(lab, message)}"
+        answer = await lab.commit(label, taker, message)
         if answer == GOOD and flags != TWAP:
-            lab.follow(f"order {index}", taker, message.order.order_id)
+            lab.follow(label, taker, message.order.order_id)
         if answer == GOOD and flags == TWAP:
             await lab.room.chain.blocks(4)
             when = message.order.good_til_block_time
             stop = cancel(message.order.order_id, good_til_block_time=when)
-            await lab.commit(f"order {index} cancelled", taker, stop)
+            await lab.commit(f"{label} cancelled", taker, stop)
+        # An order that fills does so in the block after its own.
+        await lab.room.chain.blocks(2)
 
 
 @case("random replacements of one order", people=2, copies=4)
 async def _(lab: Lab) -> None:
     one, other = lab.people
     draft = Draft(one, lab.market)
-    gtb = await lab.room.chain.fresh() + 10
+    first = await lab.room.chain.fresh()
+    gtb = first + 10
     client_id = one.client_id()
     for index in range(8):
         side = lab.rng.choice((BUY, BUY, BUY, SELL))
@@ -182,7 +208,8 @@ async def _(lab: Lab) -> None:
             subticks=lab.market.at(bps if side == BUY else -bps),
             good_til_block=gtb,
         )
-        await lab.send(f"version {index}", one, message)
+        label = f"version {index} {_described(lab, message)} gtb {gtb - first:+}"
+        await lab.send(label, one, message)
         if index == 4:
             await lab.desk.place(other, SELL, 1, -100, IOC)
         await lab.room.chain.blocks(1)
@@ -846,9 +873,10 @@ async def _(lab: Lab) -> None:
             quantums=lab.market.lot * lab.rng.choice((1, 2, 3)),
             reduce_only=tif == IOC and lab.rng.random() < 0.5,
         )
-        answer = await lab.commit(f"order {index}", one, message)
+        label = f"{index} {_described(lab, message)}"
+        answer = await lab.commit(label, one, message)
         if answer == GOOD:
-            lab.follow(f"order {index}", one, message.order.order_id)
+            lab.follow(label, one, message.order.order_id)
         await lab.room.chain.blocks(2)
 
 
@@ -875,9 +903,10 @@ async def _(lab: Lab) -> None:
             subticks=lab.market.at(lab.rng.choice((-600, -500, -100, 100, 500, 600))),
             reduce_only=tif == IOC and lab.rng.random() < 0.7,
         )
-        answer = await lab.commit(f"order {index}", one, message)
+        label = f"{index} {_described(lab, message)}"
+        answer = await lab.commit(label, one, message)
         if answer == GOOD:
-            lab.follow(f"order {index}", one, message.order.order_id)
+            lab.follow(label, one, message.order.order_id)
     for bps in (lab.rng.choice((-250, -150)), lab.rng.choice((150, 250)), 0):
         await lab.room.world.markets.move(lab.market, bps)
         await lab.room.chain.blocks(3)

@@ -26,6 +26,7 @@ from core.paper.happenings import (
     Transferred,
 )
 from core.paper.indexer import closing, funding, order_life, positions, shapes
+from core.paper.indexer.events import built_by, fees_of, group_of, parent_of, transfer_sign
 from core.paper.indexer.records import (
     ZERO,
     FillRow,
@@ -67,7 +68,7 @@ class BlockWork:
         self.trades: list[TradeRow] = []
         self.order_fills: dict[str, list[FillRow]] = {}
         self.last_fill = {
-            _group(event): index
+            group_of(event): index
             for index, event in enumerate(block.events)
             if isinstance(event, Filled)
         }
@@ -127,14 +128,14 @@ class BlockWork:
         sign = 1 if event.side == "BUY" else -1
         after = event.quantums_before + sign * event.quantums
         changed = [*self._hold(row, event.clob_pair_id, after), *settled]
-        row.usdc += -sign * event.quote_quantums - _fees(event)
+        row.usdc += -sign * event.quote_quantums - fees_of(event)
         row.updated_height = self.block.height
         self.tell(
             event.subaccount,
             {"perpetualPositions": self._told(changed), "assetPositions": [self._asset(row)]},
         )
         fill = self._book_fill(event)
-        group = _group(event)
+        group = group_of(event)
         self.order_fills.setdefault(group, []).append(fill)
         told = None
         if event.order is not None:
@@ -200,9 +201,9 @@ class BlockWork:
         for event in self.block.events:
             if isinstance(event, Filled) and event.subaccount == key:
                 sign = 1 if event.side == "BUY" else -1
-                moved += -sign * event.quote_quantums - _fees(event)
+                moved += -sign * event.quote_quantums - fees_of(event)
             elif isinstance(event, Transferred):
-                moved += _transfer_sign(event, key) * event.quote_quantums
+                moved += transfer_sign(event, key) * event.quote_quantums
         return moved
 
     def _hold(self, row: SubaccountRow, market_id: int, quantums: int) -> list[PositionRow]:
@@ -255,7 +256,7 @@ class BlockWork:
             if position.sum_open and not is_deleveraging
             else None,
             side_before=None if is_deleveraging else position.side,
-            **_built(event),
+            **built_by(event),
         )
         self.rows.fills.setdefault(event.subaccount, []).append(fill)
         positions.count_in(position, fill)
@@ -303,13 +304,13 @@ class BlockWork:
         keys = [SubaccountKey(address, n) for address, n in ends if n is not None]
         for key in keys:
             held, settled = self._touch(key)
-            amount = _transfer_sign(event, key) * event.quote_quantums
+            amount = transfer_sign(event, key) * event.quote_quantums
             held.usdc += amount
             held.net_transfers += amount
             held.updated_height = self.block.height
             told = {"perpetualPositions": self._told(settled)} if settled else {}
             self.tell(key, {**told, "assetPositions": [self._asset(held)]})
-        within = len(keys) == 2 and _parent(keys[0]) == _parent(keys[1])
+        within = len(keys) == 2 and parent_of(keys[0]) == parent_of(keys[1])
         for key in keys:
             incoming = (key.owner, key.number) == (row.recipient, row.recipient_number)
             height = str(self.block.height)
@@ -373,39 +374,3 @@ class BlockWork:
         """Tell about an order what the cache says after the block; it has not seen its height."""
         contents = {"orders": [order], "blockHeight": str(self.before)}
         self.late.append(self.rows.subaccount_update(key, contents))
-
-
-def _fees(event: Filled) -> int:
-    """All that a fill cost beside its price, in quote quantums."""
-    return event.fee_quote_quantums + event.builder_fee_quote_quantums
-
-
-def _built(event: Filled) -> Json:
-    """Who built and routed the order behind a fill, where it says so."""
-    order = event.order
-    if order is None:
-        return {}
-    built: Json = {"order_router_address": order.order_router_address}
-    if order.builder_address is not None:
-        built["builder_address"] = order.builder_address
-        built["builder_fee"] = usdc(event.builder_fee_quote_quantums)
-    return built
-
-
-def _group(event: Filled) -> str:
-    """Fills of one order make one message; those of liquidations one each."""
-    owner = event.subaccount
-    name = event.event_id.hex() if event.order is None else order_life.row_id_of(event)
-    return f"{owner.owner}/{owner.number}/{name}"
-
-
-def _parent(key: SubaccountKey) -> tuple[str, int]:
-    return key.owner, key.number % 128
-
-
-def _transfer_sign(event: Transferred, key: SubaccountKey) -> int:
-    """+1 for the recipient, −1 for the sender, 0 for both or neither."""
-    ours = (key.owner, key.number)
-    received = ours == (event.recipient_address, event.recipient_number)
-    sent = ours == (event.sender_address, event.sender_number)
-    return int(received) - int(sent)

@@ -74,6 +74,7 @@ class Indexer:
         self._seen = asyncio.Event()
         self.book_watchers: collections.Counter[int] = collections.Counter()
         self._shown_books: dict[int, Book] = {}
+        self._book_changes: list[Update] = []
         self.feed = Feed(
             self.apply,
             self.clock,
@@ -81,10 +82,12 @@ class Indexer:
             lambda: self.faults.indexer_lag_blocks,
         )
 
-    @property
-    def on(self) -> Callable[[Happening], None]:
-        """Where the exchange publishes: takes a happening and returns at once."""
-        return self.feed.on
+    def on(self, happening: Happening) -> None:
+        """Where the exchange publishes: takes a happening and returns at once. The books are looked
+        at now, so that what comes and goes before the happening is visible is told all the same.
+        """
+        self._note_books()
+        self.feed.on(happening)
 
     @property
     def rtt_s(self) -> float:
@@ -120,9 +123,10 @@ class Indexer:
             self._seen.set()
         for update in updates:
             self._tell(update)
-        for clob_pair_id, watchers in self.book_watchers.items():
-            if watchers > 0:
-                self._tell_book(clob_pair_id)
+        self._note_books()
+        told, self._book_changes = self._book_changes, []
+        for update in told:
+            self._tell(update)
         for listener in self.applied:
             listener(happening)
 
@@ -155,8 +159,16 @@ class Indexer:
         for listener in list(self.listeners):
             listener(update)
 
-    def _tell_book(self, clob_pair_id: int) -> None:
-        """Tell what changed in a book: per level its new size, "0" for one that is gone."""
+    def _note_books(self) -> None:
+        """Note what changed in the books that somebody watches."""
+        for clob_pair_id, watchers in self.book_watchers.items():
+            if watchers > 0:
+                self._note_book(clob_pair_id)
+
+    def _note_book(self, clob_pair_id: int) -> None:
+        """What changed in a book, best prices first: per level its new size, "0" for one that is
+        gone.
+        """
         before, after = self._shown_books[clob_pair_id], self.controls.book(clob_pair_id)
         self._shown_books[clob_pair_id] = after
         ticker = self.rows.markets[clob_pair_id].ticker
@@ -165,11 +177,12 @@ class Indexer:
             ("asks", before.asks, after.asks),
         ):
             was, now = dict(old), dict(new)
-            for price in [*now, *(each for each in was if each not in now)]:
+            for price in sorted(was.keys() | now.keys(), reverse=side == "bids"):
                 size = now.get(price, Decimal(0))
                 if was.get(price) != size:
                     level = [number(price), number(size)]
-                    self._tell(Update("v4_orderbook", ticker, {side: [level]}))
+                    change = Update("v4_orderbook", ticker, {side: [level]})
+                    self._book_changes.append(change)
 
     def _latency_s(self) -> float:
         latency = self.faults.indexer_latency_ms

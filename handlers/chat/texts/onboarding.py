@@ -14,7 +14,7 @@ from core.trading.views import AccountView, CredentialPreview
 from handlers.chat.buttons import CancelButton, MenuButton, NetworkButton, PreviewButton
 from handlers.chat.texts import numbers
 from handlers.chat.texts.general import CANCEL_LINE
-from handlers.chat.texts.keys import can_and_cannot
+from handlers.chat.texts.keys import REPLACES, can_and_cannot
 from handlers.chat.texts.screen import (
     LOOK,
     PAPER,
@@ -221,6 +221,7 @@ def preview(found: CredentialPreview, *, deleted: bool) -> Screen:
             if found.known_on_chain
             else f"{LOOK} The chain does not know this account yet: nothing was ever deposited.",
             *_key_lines(found),
+            REPLACES if found.replaces else None,
             "",
             "Is this your account?",
             CANCEL_LINE,

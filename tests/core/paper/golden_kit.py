@@ -70,6 +70,7 @@ class Played:
     checks: list[tuple[Json, CheckResult]] = field(default_factory=list)
     delivered: list[tuple[Json, tuple[str, int] | None]] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
+    markets: list[Update] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
     addresses: dict[str, str] = field(default_factory=dict)
     rows: Rows | None = None
@@ -169,6 +170,7 @@ class Stage:
 
     def _note(self, update: Update, step: int) -> None:
         if update.channel != "v4_subaccounts":
+            self.played.markets.append(update)
             return
         contents = update.contents
         if update.id.endswith("/128") and update.parent_contents is not None:

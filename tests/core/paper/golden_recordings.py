@@ -184,6 +184,18 @@ def recorded_lines() -> tuple[Line, ...]:
 
 
 @functools.cache
+def recorded_market() -> tuple[Json, ...]:
+    """The data messages about markets, in their order."""
+    return tuple(
+        row["message"]
+        for row in recording("ws")
+        if row["conn"] == "market"
+        and isinstance(row["message"], dict)
+        and row["message"].get("type") == "channel_data"
+    )
+
+
+@functools.cache
 def heard_until(who: str) -> int:
     """The height up to which somebody listened to a recorded subaccount."""
     owner = who.partition("/")[0]

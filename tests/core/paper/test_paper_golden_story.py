@@ -21,7 +21,12 @@ from tests.core.paper.golden_frames import (
     shape_differences,
 )
 from tests.core.paper.golden_kit import Answer, played
-from tests.core.paper.golden_recordings import questions, recorded_lines, story
+from tests.core.paper.golden_recordings import (
+    questions,
+    recorded_lines,
+    recorded_market,
+    story,
+)
 
 STEPS = [step.number for step in story()]
 HEARD = sorted({line.step for line in recorded_lines()})
@@ -85,6 +90,45 @@ def _of_link(body: Any) -> list[Any]:
         for row in body["positions"]
         if row["market"] == "LINK-USD"
     ]
+
+
+def market_messages(channel: str, id_: str | None) -> tuple[list[Any], list[Any]]:
+    """What was said of a market, recorded and our own, as long as somebody listened."""
+    recorded = [
+        each["contents"]
+        for each in recorded_market()
+        if (each["channel"], each.get("id")) == (channel, id_)
+    ]
+    ours = [
+        update.contents
+        for update in played().markets
+        if (update.channel, update.id) == (channel, id_ or channel)
+    ]
+    return recorded, ours
+
+
+def test_the_trades_of_the_story_are_told_to_all_as_recorded() -> None:
+    recorded, ours = market_messages("v4_trades", "LINK-USD")
+    assert recorded
+    assert [plain(each) for each in ours][: len(recorded)] == [plain(each) for each in recorded]
+
+
+def test_candles_begin_and_grow_as_recorded() -> None:
+    recorded, ours = market_messages("v4_candles", "SOL-USD/1MIN")
+    whole = ("startedAt", "baseTokenVolume", "trades", "startingOpenInterest", "resolution")
+    assert recorded
+    for one, other in zip(recorded, ours[: len(recorded)], strict=True):
+        assert {name: one[name] for name in whole} == {name: other[name] for name in whole}
+        assert shape_differences(one, other) == []
+
+
+def test_oracle_prices_are_told_with_the_recorded_blocks() -> None:
+    recorded, ours = (
+        [each["oraclePrices"] for each in said if "oraclePrices" in each]
+        for said in market_messages("v4_markets", None)
+    )
+    assert recorded
+    assert ours[: len(recorded)] == recorded
 
 
 def kind_of(path: str) -> str:

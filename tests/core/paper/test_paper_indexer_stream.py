@@ -371,3 +371,15 @@ async def test_a_book_tells_each_level_that_changed() -> None:
             one.block(holding("1"))
             heard = [(await client.hear())["contents"] for _ in range(2)]
             assert heard == [{"bids": [["7.2", "2"]]}, {"bids": [["7.1", "0"]]}]
+
+
+async def test_a_level_that_is_gone_before_its_order_is_visible_was_told_all_the_same() -> None:
+    async with desk(latency_ms=200) as one, listening(one.ws_url) as client:
+        await client.subscribe("v4_orderbook", "LINK-USD")
+        order = a_order(7, tif=0, gtb=758)
+        one.controls.books[LINK] = Book((), ((Decimal("7.3"), Decimal(5)),))
+        one.indexer.on(OrderOpened(order, START))
+        one.controls.books[LINK] = Book((), ())
+        one.block(holding("1"))
+        heard = [(await client.hear())["contents"] for _ in range(2)]
+        assert heard == [{"asks": [["7.3", "5"]]}, {"asks": [["7.3", "0"]]}]

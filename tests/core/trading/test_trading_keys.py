@@ -30,7 +30,7 @@ from core.dydx.protocol import USDC_DENOM, OrderFlags, Side, TimeInForce
 from core.dydx.signing import sign
 from core.dydx.wallet_transactions import Fee, sign_transaction
 from core.ledger import accounts, key_work
-from core.ledger.models import Credential, SealedKey
+from core.ledger.models import Credential, OutgoingMessage, SealedKey
 from core.paper.network import PaperNetwork, PaperSettings
 from core.trading.decision import Refusal
 from core.trading.key_steps import next_nonce
@@ -469,3 +469,66 @@ async def test_the_new_key_can_neither_withdraw_nor_trade_another_subaccount(
         sign([draft], key, chain_id, account.number, authenticators=ids).tx
     )
     assert (answer.codespace, answer.code) == ("dydxaccountplus", 104)
+
+
+async def test_a_connected_account_gets_a_new_key_in_place_and_keeps_its_history(
+    house: Desk,
+) -> None:
+    phrase, owner = new_phrase()
+    desk = await house.begin()
+    trader = await house.ada()
+    await house.fund(owner.address)
+    kept = await desk.confirm_preview(
+        trader, (await desk.preview_phrase(trader, "paper", phrase)).token
+    )
+    row = await accounts.credential(kept.id)
+    assert row is not None
+    strategy = await desk.create_strategy(trader, kept.id, "main")
+    made = await make_key(house, phrase)
+    assert made.account_id == kept.id
+    (account,) = await desk.accounts(trader)
+    assert (account.id, account.credential) == (kept.id, "trading_key")
+    assert [one.id for one in await desk.strategies(trader)] == [strategy.strategy.id]
+    assert row.sealed[-32:] not in house.files()
+
+    key = SigningKey.generate(SystemRandom())
+    await house.give_key(owner, own_tree(key.public_key, [0], None))
+    pasted = f"{owner.address} 0x{key.secret().hex()}"
+    stranger = await desk.trader_of(2, "Eve")
+    with pytest.raises(DeskError) as taken:
+        await desk.preview_trading_key(stranger, "paper", pasted)
+    assert taken.value.code == "account_taken"
+    preview = await desk.preview_trading_key(trader, "paper", pasted)
+    assert preview.replaces
+    replaced = await desk.confirm_preview(trader, preview.token)
+    assert (replaced.id, replaced.authenticator_id) == (kept.id, preview.authenticator_id)
+    assert await Credential.all().count() == 1
+    await until(lambda: has_lane(house, kept.id))
+
+
+async def has_lane(house: Desk, account_id: int) -> bool:
+    assert house.process is not None
+    return house.process.lanes.get(account_id) is not None
+
+
+async def test_a_removed_key_is_noticed_at_its_next_order_and_told_once(house: Desk) -> None:
+    _, owner = new_phrase()
+    key = SigningKey.generate(SystemRandom())
+    desk = await house.begin()
+    trader = await house.ada()
+    await house.fund(owner.address)
+    await house.give_key(owner, own_tree(key.public_key, [0], None))
+    pasted = f"{owner.address} 0x{key.secret().hex()}"
+    preview = await desk.preview_trading_key(trader, "paper", pasted)
+    account = await desk.confirm_preview(trader, preview.token)
+    made = await desk.create_strategy(trader, account.id, "main")
+    (row,) = await house.venue.node.authenticators(owner.address)
+    await house.give_key(owner, b"", remove=row.id)
+    for key_of_tap in ("one", "two"):
+        await desk.send_test_alert(trader, made.strategy.id, key_of_tap)
+    await until(lost_is_told)
+    assert await OutgoingMessage.filter(kind="key_lost").count() == 1
+
+
+async def lost_is_told() -> bool:
+    return await OutgoingMessage.filter(kind="key_lost").exists()
