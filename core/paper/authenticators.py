@@ -87,11 +87,11 @@ class Authenticators:
                     f"= {number}, msg index = {index}, msg type url = "
                     f"/{message.DESCRIPTOR.full_name})"
                 ) from refusal
-            account = account_of(owner) or Account(0)
+            account, place = account_of(owner) or Account(0), signed.signers.index(owner)
             request = Request(
                 message,
-                lambda key, account=account: (  # type: ignore[misc]
-                    simulated or signature_holds(signed, key, account.number, self.chain_id)
+                lambda key, account=account, place=place: (  # type: ignore[misc]
+                    simulated or signature_holds(signed, key, account.number, self.chain_id, place)
                 ),
                 "signature verification failed; please verify account number "
                 f"({account.number}), sequence ({account.sequence}) and chain-id ({self.chain_id})",

@@ -25,7 +25,6 @@ from core.paper.transactions import (
     decode_address,
     is_short_term,
     signature_holds,
-    signer_of,
 )
 
 TIMESTAMP_NONCE: Final = 2**40
@@ -40,11 +39,10 @@ _PANIC: Final = (
 
 @dataclass(frozen=True)
 class Waiting:
-    """An accepted transaction that waits for its block; `account` is the signer's after it."""
+    """An accepted transaction that waits for its block; `accounts` are its signers' after it."""
 
     signed: Signed
-    signer: str
-    account: Account
+    accounts: dict[str, Account]
 
 
 @dataclass
@@ -70,57 +68,74 @@ class Checker:
         else:
             check_fee(signed.auth.fee, self.governance)
         self._body(signed)
-        signer = signer_of(signed.messages[0])
-        account = self.authenticate(signed, signer)
-        self._fee(signed, signer)
+        accounts = self.authenticate(signed)
+        self._fee(signed)
         if signed.is_clob:
             self.clob.check(signed)
-        if signed.is_short_term:
-            # Its public key is known until the next block, which does not hold it.
-            if not signed.authenticators:
-                self.ahead[signer] = account
-        else:
-            self.ahead[signer] = account
-            for key, amount in self._fee(signed, signer).items():
-                self.spent[key] = self.spent.get(key, 0) + amount
-            self.pending.append(Waiting(signed, signer, account))
-
-    def authenticate(self, signed: Signed, signer: str) -> Account:
-        """Check sequence, and key and signature or authenticators of a transaction; the account as
-        it is after it.
-        """
-        infos = len(signed.auth.signer_infos)
-        if infos != 1:
-            raise sdk(4, f"invalid number of signer;  expected: 1, got {infos}")
-        account = self._account(signer)
-        if signed.authenticators and signed.is_short_term:
-            self.authenticators.check(signed, self._account)
-            return account or Account(0)
-        if account is None:
-            if signed.is_clob:
-                raise sdk(9, f"account {signer} does not exist")
-            raw = (decode_address(signer) or b"").decode("utf-8", "replace")
-            raise sdk(9, f"fee payer address: {raw} does not exist")
         if not signed.is_short_term:
-            after = self._replay(account, signed.sequence)
-            if signed.authenticators:
-                self.authenticators.check(signed, self._account)
-                return after
-            account = after
-        public_key = _public_key(signed, signer, account)
-        if signed.auth.signer_infos[0].mode_info.single.mode != SIGN_MODE_DIRECT:
+            self.ahead |= accounts
+            for key, amount in self._fee(signed).items():
+                self.spent[key] = self.spent.get(key, 0) + amount
+            self.pending.append(Waiting(signed, accounts))
+
+    def authenticate(self, signed: Signed) -> dict[str, Account]:
+        """Check sequences, and keys and signatures or authenticators of a transaction; its signers'
+        accounts as they are after it.
+        """
+        signers, infos = signed.signers, signed.auth.signer_infos
+        if len(infos) != len(signers):
+            raise sdk(4, f"invalid number of signer;  expected: {len(signers)}, got {len(infos)}")
+        if signed.authenticators and signed.is_short_term:
+            self._select(signed)
+            return {}
+        accounts: dict[str, Account] = {}
+        for index, signer in enumerate(signers):
+            account = self._known(signed, index)
+            if not signed.is_short_term:
+                account = self._replay(account, infos[index].sequence)
+            accounts[signer] = account
+        if signed.authenticators:
+            self._select(signed)
+            return accounts
+        keys = [
+            _public_key(signed, index, accounts[signer]) for index, signer in enumerate(signers)
+        ]
+        for index, signer in enumerate(signers):
+            self._signature(signed, index, keys[index], accounts[signer])
+        return {
+            signer: replace(accounts[signer], public_key=keys[index])
+            for index, signer in enumerate(signers)
+        }
+
+    def _select(self, signed: Signed) -> None:
+        """Have the selected authenticators look at it. Raises Refused."""
+        if signed.payer != signed.signers[0]:
+            raise sdk(4, "fee payer must be the first signer")
+        self.authenticators.check(signed, self._account)
+
+    def _known(self, signed: Signed, index: int) -> Account:
+        signer = signed.signers[index]
+        account = self._account(signer)
+        if account is not None:
+            return account
+        if signed.is_clob or signer != signed.payer:
+            raise sdk(9, f"account {signer} does not exist")
+        raw = (decode_address(signer) or b"").decode("utf-8", "replace")
+        raise sdk(9, f"fee payer address: {raw} does not exist")
+
+    def _signature(self, signed: Signed, index: int, public_key: bytes, account: Account) -> None:
+        if signed.auth.signer_infos[index].mode_info.single.mode != SIGN_MODE_DIRECT:
             raise sdk(
                 4,
                 f"signature verification failed; please verify account number ({account.number}), "
                 f"sequence ({account.sequence}) and chain-id ({self.chain_id})",
             )
-        if not signature_holds(signed, public_key, account.number, self.chain_id):
+        if not signature_holds(signed, public_key, account.number, self.chain_id, index):
             raise sdk(
                 4,
                 f"signature verification failed; please verify account number ({account.number}) "
                 f"and chain-id ({self.chain_id}): (unable to verify single signer signature)",
             )
-        return replace(account, public_key=public_key)
 
     def simulate(self, signed: Signed) -> None:
         """Refuse what is wrong in itself, an unknown signer, a sequence that is not his next, and
@@ -128,11 +143,13 @@ class Checker:
         """
         for message in signed.messages:
             check_message(message)
-        signer = signer_of(signed.messages[0])
-        account = self._account(signer)
-        if account is None:
-            raise sdk(9, f"account {signer} does not exist")
-        self._replay(account, signed.sequence)
+        for index, (signer, info) in enumerate(
+            zip(signed.signers, signed.auth.signer_infos, strict=False)
+        ):
+            account = self._account(signer)
+            if account is None:
+                raise sdk(9, f"account {signed.signers[index]} does not exist")
+            self._replay(account, info.sequence)
         if signed.authenticators:
             self.authenticators.check(signed, self._account, simulated=True)
 
@@ -144,7 +161,7 @@ class Checker:
         self.clob.finish_block(height)
         return pending
 
-    def _fee(self, signed: Signed, payer: str) -> dict[tuple[str, str], int]:
+    def _fee(self, signed: Signed) -> dict[tuple[str, str], int]:
         """What a transaction costs its payer: orders are free. Raises Refused (sdk 5) where the
         wallet lacks it.
         """
@@ -152,7 +169,7 @@ class Checker:
         if signed.is_clob:
             return cost
         for coin in signed.auth.fee.amount:
-            key = (payer, coin.denom)
+            key = (signed.payer, coin.denom)
             cost[key] = amount = coin_amount(coin.amount)
             held = self.state.balance(*key) - self.spent.get(key, 0)
             if held < amount:
@@ -222,12 +239,10 @@ def _validate(signed: Signed) -> None:
         check_message(message)
     if not signed.signatures:
         raise Refused("sdk", 15, "no signatures supplied")
-    signers = {signer_of(message) for message in signed.messages}
+    signers = signed.signers
     for signer in signers:
         if decode_address(signer) is None:
             raise undefined(bech32_complaint(signer))
-    if signed.auth.fee.payer:
-        signers.add(signed.auth.fee.payer)
     if len(signed.signatures) != len(signers):
         raise sdk(
             4, f"wrong number of signers; expected {len(signers)}, got {len(signed.signatures)}"
@@ -243,12 +258,12 @@ def _mixture(signed: Signed) -> None:
         )
 
 
-def _public_key(signed: Signed, signer: str, account: Account) -> bytes:
-    public_key = signed.public_key()
+def _public_key(signed: Signed, index: int, account: Account) -> bytes:
+    signer, public_key = signed.signers[index], signed.public_key(index)
     if public_key is None:
         if account.public_key is None:
             raise sdk(8, "unrecognized public key type: <nil>")
         raise Refused("undefined", 111222, _PANIC)
     if address_of(public_key) != signer:
-        raise sdk(8, f"pubKey does not match signer address {signer} with signer index: 0")
+        raise sdk(8, f"pubKey does not match signer address {signer} with signer index: {index}")
     return public_key

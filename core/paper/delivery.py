@@ -186,8 +186,9 @@ class Delivery:
             if signed.authenticators:  # removed by a transaction before this one, perhaps
                 self._authenticators.check(signed, self._state.accounts.get)
             if not signed.is_clob:
-                pay_fee(self._state, waiting.signer, signed.auth.fee)
-            self._state.accounts.put(waiting.signer, waiting.account)
+                pay_fee(self._state, signed.payer, signed.auth.fee)
+            for signer, account in waiting.accounts.items():
+                self._state.accounts.put(signer, account)
             with self._state.savepoint():
                 if used > wanted and not signed.is_clob:
                     place = f"WriteFlat; gasWanted: {wanted}, gasUsed: {used}"

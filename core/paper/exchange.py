@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
-from core.dydx.protocol import Side
 from core.paper.authenticators import Authenticators
-from core.paper.book import Book, BookShape
+from core.paper.book import BookShape
 from core.paper.check_tx import Checker
 from core.paper.clearing import SYNTHETIC_MAKER, Clearing
 from core.paper.clob import Clob
+from core.paper.committed import Committed, microseconds, moment_of
 from core.paper.delivery import Delivery, Moment, end_of_block
 from core.paper.economy import Economy
 from core.paper.faults import ExchangeFaults
@@ -29,28 +29,21 @@ from core.paper.happenings import (
     BlockEvent,
     Happening,
     OracleMoved,
-    OrderKey,
     OrderRemoved,
     PaperOrder,
     SubaccountChanged,
     SubaccountKey,
 )
-from core.paper.margin import Collateral, Margin
+from core.paper.margin import Margin
 from core.paper.matching import Matcher
 from core.paper.money import gas_used
 from core.paper.orders import is_stateful
 from core.paper.prices import Prices, PriceSettings
 from core.paper.refusals import Refused
-from core.paper.settlement import settled
 from core.paper.short_term import ShortTerm
 from core.paper.state import (
-    Account,
-    Authenticator,
     Changes,
     Header,
-    Included,
-    State,
-    StatefulOrder,
     Subaccount,
 )
 from core.paper.transactions import (
@@ -82,7 +75,7 @@ class Commit:
     changes: Changes
 
 
-class Exchange:
+class Exchange(Committed):
     """State, mempool, books and blocks. Not thread-safe: one event loop owns it."""
 
     def __init__(
@@ -94,16 +87,14 @@ class Exchange:
         prices: PriceSettings | None = None,
         now: Callable[[], dt.datetime] | None = None,
     ) -> None:
+        super().__init__(governance)
         self.governance = governance
         self.chain_id = chain_id
         self.faults = ExchangeFaults()
-        self.state = State()
         self.prices = Prices(governance, prices or PriceSettings())
         self.shape = book or BookShape()
         self._shapes: dict[int, BookShape] = {}
         self.margin = Margin(governance.markets, self._working_price, self._working_interest)
-        self._committed_margin = Margin(governance.markets, self.oracle_price, self.open_interest)
-        self._books = {market_id: Book() for market_id in governance.markets}
         fees = Fees(governance, self.state)
         clearing = Clearing(self.state, self.margin, fees)
         self._matcher = Matcher(governance, self.state, clearing, self._maker_removed)
@@ -146,7 +137,7 @@ class Exchange:
     def genesis(self, now: dt.datetime) -> Commit:
         """Begin a new chain: test accounts, prices, block 1. The rows are to be stored."""
         state = self.state
-        self._sealed_us = _microseconds(now)
+        self._sealed_us = microseconds(now)
         state.header.put("last", Header(height=1, time_us=self._sealed_us, accounts=0))
         state.times.put(1, self._sealed_us)
         for row in self.governance.genesis:
@@ -263,108 +254,6 @@ class Exchange:
         """The ladder's shape in a market. Raises KeyError for an unknown one."""
         return self._shapes.get(self.governance.by_ticker(ticker).id, self.shape)
 
-    # -- what can be seen -------------------------------------------------------------------
-
-    @property
-    def height(self) -> int:
-        """Height of the last published block."""
-        return self.state.header.committed["last"].height
-
-    @property
-    def time(self) -> dt.datetime:
-        """Time of the last published block."""
-        return _time(self.state.header.committed["last"].time_us)
-
-    def account(self, address: str) -> Account | None:
-        """The committed account of an address."""
-        return self.state.accounts.committed.get(address)
-
-    def authenticators(self, address: str) -> list[tuple[int, Authenticator]]:
-        """The committed authenticators of an address with their ids, in the order of their text."""
-        held = self.state.authenticators.committed.items()
-        found = [(number, row) for (owner, number), row in held if owner == address]
-        return sorted(found, key=lambda row: str(row[0]))
-
-    def balances(self, address: str) -> dict[str, int]:
-        """The committed balances of a wallet by denom, without zeros."""
-        return {
-            denom: amount
-            for (owner, denom), amount in sorted(self.state.balances.committed.items())
-            if owner == address and amount
-        }
-
-    def balance(self, address: str, denom: str) -> int:
-        """The committed balance of a wallet in one denom."""
-        return self.state.balances.committed.get((address, denom), 0)
-
-    def subaccount(self, key: SubaccountKey) -> Subaccount:
-        """The committed subaccount; empty where nobody ever paid into it."""
-        return self.state.subaccounts.committed.get(key, Subaccount())
-
-    def subaccounts(self) -> dict[SubaccountKey, Subaccount]:
-        """Every trader's committed subaccount."""
-        return {
-            key: value
-            for key, value in self.state.subaccounts.committed.items()
-            if key != SYNTHETIC_MAKER
-        }
-
-    def collateral(self, key: SubaccountKey) -> Collateral:
-        """Net collateral and requirements of a committed subaccount, its funding settled, at
-        committed prices.
-        """
-        held = settled(self.subaccount(key), self.state.funding.committed)
-        return self._committed_margin.collateral(held.subaccount)
-
-    def stateful_order(self, key: OrderKey) -> tuple[StatefulOrder, int] | None:
-        """A committed long-term or conditional order and what it has filled; None for TWAP orders,
-        whose parts can be asked for.
-        """
-        held = self.state.stateful.committed.get(key)
-        if held is None:
-            return None
-        fill = self.state.fills.committed.get(key)
-        return held, fill.quantums if fill else 0
-
-    def oracle_price(self, market: Market) -> int:
-        """The committed integer of a market's oracle price."""
-        return self.state.prices.committed[market.market_id]
-
-    def open_interest(self, market: Market) -> int:
-        """Quantums held long in a market, committed."""
-        return self.state.interest.committed.get(market.id, 0)
-
-    def funding_index(self, market: Market) -> int:
-        """The committed funding index of a market, in ppm of quote quantums per base quantum."""
-        return self.state.funding.committed.get(market.id, 0)
-
-    def book_levels(self, clob_pair_id: int, side: Side) -> list[tuple[int, int]]:
-        """(subticks, quantums) of one side of the nodes' book, best first."""
-        return self._books[clob_pair_id].levels(side)
-
-    def transaction(self, identity: str) -> Included | None:
-        """A transaction that is in a block."""
-        return self.state.transactions.committed.get(identity.upper())
-
-    def included(self) -> list[Included]:
-        """The transactions of all published blocks, as far as they are kept, oldest first."""
-        return list(self.state.transactions.committed.values())
-
-    def transactions_of(self, height: int) -> list[bytes]:
-        """The transactions of a published block, as far as they are kept."""
-        found: list[bytes] = []
-        for row in reversed(self.state.transactions.committed.values()):
-            if row.height < height:
-                break
-            if row.height == height:
-                found.insert(0, row.raw)
-        return found
-
-    def time_of(self, height: int) -> dt.datetime | None:
-        """Time of a published block, of the last thousand."""
-        time_us = self.state.times.committed.get(height)
-        return None if time_us is None else _time(time_us)
-
     # -- blocks -----------------------------------------------------------------------------
 
     def commit(self, now: dt.datetime) -> Commit:
@@ -375,7 +264,7 @@ class Exchange:
         last = state.header.working["last"]
         height = last.height + 1
         time_us = max(self._sealed_us, last.time_us + 1)
-        self._sealed_us = _microseconds(now)
+        self._sealed_us = microseconds(now)
         state.header.put("last", replace(last, height=height, time_us=time_us))
         state.times.put(height, time_us)
         self._short_term.finish_block()
@@ -401,7 +290,7 @@ class Exchange:
         self._economy.prepare(changes, events)
         self._held_back = None
         self._late = held
-        return Commit(BlockCommitted(height, _time(time_us), tuple(events)), changes)
+        return Commit(BlockCommitted(height, moment_of(time_us), tuple(events)), changes)
 
     def publish(self, commit: Commit) -> None:
         """Show a finished block to queries and listeners."""
@@ -473,7 +362,7 @@ class Exchange:
             self._short_term.removed_maker(order, reason)
 
     def _last_time(self) -> dt.datetime:
-        return _time(self.state.header.working["last"].time_us)
+        return moment_of(self.state.header.working["last"].time_us)
 
     def _working_price(self, market: Market) -> int:
         return self.state.prices.working[market.market_id]
@@ -505,14 +394,3 @@ def _changed_subaccounts(
 def _only_leverage(before: Subaccount, after: Subaccount) -> bool:
     same = replace(before, leverage=after.leverage) == after
     return same and before.leverage != after.leverage
-
-
-def _microseconds(moment: dt.datetime) -> int:
-    return int((moment - _EPOCH) / dt.timedelta(microseconds=1))
-
-
-def _time(microseconds: int) -> dt.datetime:
-    return _EPOCH + dt.timedelta(microseconds=microseconds)
-
-
-_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)

@@ -90,7 +90,6 @@ class Matcher:
         clearing: Clearing,
         removed: Callable[[PaperOrder, str], None],
     ) -> None:
-        self._governance = governance
         self._window = governance.short_block_window
         self._state = state
         self.clearing = clearing

@@ -94,17 +94,25 @@ class Signed:
         return any(is_short_term(message) for message in self.messages)
 
     @property
-    def sequence(self) -> int:
-        """The sequence of the first signer."""
-        infos = self.auth.signer_infos
-        return int(infos[0].sequence) if infos else 0
+    def signers(self) -> tuple[str, ...]:
+        """Who has to sign, in the order of the signatures: each message's signer, then whoever pays
+        in their place.
+        """
+        payer = self.auth.fee.payer
+        found = [signer_of(message) for message in self.messages] + ([payer] if payer else [])
+        return tuple(dict.fromkeys(found))
 
-    def public_key(self) -> bytes | None:
-        """The first signer's public key, None where the transaction carries none."""
-        if not self.auth.signer_infos or not self.auth.signer_infos[0].HasField("public_key"):
+    @property
+    def payer(self) -> str:
+        """Who pays the fee."""
+        return self.auth.fee.payer or signer_of(self.messages[0])
+
+    def public_key(self, index: int) -> bytes | None:
+        """A signer's public key, None where the transaction carries none."""
+        if not self.auth.signer_infos[index].HasField("public_key"):
             return None
         key = PubKey()
-        packed = self.auth.signer_infos[0].public_key
+        packed = self.auth.signer_infos[index].public_key
         return bytes(key.key) if packed.Unpack(key) else None
 
 
@@ -200,9 +208,11 @@ def decode_address(address: str) -> bytes | None:
     return None if raw is None else bytes(raw)
 
 
-def signature_holds(signed: Signed, public_key: bytes, account_number: int, chain_id: str) -> bool:
-    """Whether the first signature is this key's over this chain id and account number. The chain
-    accepts only the lower of the two possible values of s.
+def signature_holds(
+    signed: Signed, public_key: bytes, account_number: int, chain_id: str, index: int = 0
+) -> bool:
+    """Whether a signature is this key's over this chain id and account number. The chain accepts
+    only the lower of the two possible values of s.
     """
     document = SignDoc(
         body_bytes=signed.body_bytes,
@@ -210,7 +220,7 @@ def signature_holds(signed: Signed, public_key: bytes, account_number: int, chai
         account_number=account_number,
         chain_id=chain_id,
     ).SerializeToString()
-    signature = signed.signatures[0]
+    signature = signed.signatures[index]
     if len(signature) != 64:
         return False
     try:

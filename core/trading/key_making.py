@@ -43,6 +43,7 @@ TRADING: Final = "trading"
 PROOF_BLOCKS: Final = 10
 PROOF_ATTEMPTS: Final = 8
 SIGN_ATTEMPTS: Final = 5
+TOO_LATE: Final = frozenset({("sdk", 30), ("sdk", 32)})
 
 
 @dataclass
@@ -129,6 +130,9 @@ class KeyMaker:
             found = None
         if found is not None:
             venue.owner(work.address).decided(work.nonce)
+            if (found.codespace, found.code) in TOO_LATE:  # its nonce had passed: nothing was paid
+                await move(self.office, work, "sealed")
+                return
             if found.code != 0:
                 text = _REFUSED_IN_BLOCK.format(found.codespace, found.code)
                 await stick(self.office, work, "key_refused_in_block", text)
@@ -167,7 +171,7 @@ class KeyMaker:
     async def _turned_away(self, answer: Broadcast) -> None:
         """Every node refused the bytes: they can come into no block by us."""
         log.info("a permission was refused", work=self.work.id, code=answer.code)
-        if (answer.codespace, answer.code) in (("sdk", 32), ("sdk", 20), ("sdk", 30)):
+        if (answer.codespace, answer.code) in TOO_LATE | {("sdk", 20)}:
             await move(self.office, self.work, "sealed")
             raise Wait(LATER_S, "the transaction has to be signed anew")
         if (answer.codespace, answer.code) in (("sdk", 5), ("sdk", 13)):

@@ -17,8 +17,8 @@ from core.dydx.stream import (
     ConnectionTrouble,
     MarketsSnapshot,
     MarketsUpdate,
+    NeedsBackfill,
     StreamEvent,
-    SubaccountSnapshot,
     SubaccountUpdate,
     SubscriptionRefused,
 )
@@ -35,6 +35,7 @@ from core.trading.venue import Venue
 log = structlog.get_logger(__name__)
 
 
+READ_AT_ONCE = 10
 Subaccount = tuple[str, str, int]
 """Network, address and number."""
 
@@ -59,6 +60,7 @@ class Lanes:
         self._seats: dict[int, _Seat] = {}
         self._by_subaccount: dict[Subaccount, dict[int, _Seat]] = {}
         self._opening = asyncio.Lock()
+        self._reading = asyncio.Semaphore(READ_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
         self.reconciled: dict[int, bool] = {}
         self._networks: dict[int, NetworkName] = {}
@@ -186,10 +188,9 @@ class Lanes:
                 await seat.lane.on_update(event.fills, event.orders)
         elif isinstance(event, MarketsUpdate | MarketsSnapshot):
             await self._on_prices(venue)
-        elif isinstance(event, SubaccountSnapshot):
-            # What happened between the snapshot's reading and the subscription is in no message.
+        elif isinstance(event, NeedsBackfill):
             for seat in self._of(venue, event.address, event.number):
-                self._spawn(self._attempt(self._check(seat), seat.lane.account.id))
+                self._spawn(self._attempt(self._fill_in(venue, seat), seat.lane.account.id))
         elif isinstance(event, Connected):
             self._spawn(self._reopen(venue))
         elif isinstance(event, ConnectionTrouble | ConnectionRecovered):
@@ -197,6 +198,18 @@ class Lanes:
         elif isinstance(event, SubscriptionRefused):
             for seat in self._of(venue, event.address, event.number):
                 await note_standing(self._parts_of(venue), seat.lane.account, event)
+
+    async def _fill_in(self, venue: Venue, seat: _Seat) -> None:
+        """Reads what no message brought: at once where something is watched, the others a few at a
+        time and only while the stream has not shown that they missed nothing.
+        """
+        subaccount = (seat.lane.account.address, seat.lane.account.subaccount_number)
+        if venue.stream.urgent(*subaccount):
+            await self._check(seat)
+            return
+        async with self._reading:
+            if venue.stream.needs_backfill(*subaccount) is not None:
+                await self._check(seat)
 
     async def _tell_trouble(
         self, venue: Venue, event: ConnectionTrouble | ConnectionRecovered

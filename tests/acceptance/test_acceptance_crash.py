@@ -32,13 +32,23 @@ RISE = Decimal("1.04")
 CYCLES = int(os.environ.get("PERPGRAM_CRASH_CYCLES", "12"))
 SEED = int(os.environ.get("PERPGRAM_CRASH_SEED", "20"))
 
-OPENING = ("alert_stored", "order_stored", "order_sent", "fills_booking", "message_sent")
-CLOSING = ("close_stored", "order_stored:2", "order_sent:2", "fills_booked:2", "message_sent:2")
+OPENING = (
+    "alert_stored",
+    "order_stored",
+    "order_sent",
+    "fills_booking",
+    "stop_stored",
+    "stop_sent",
+    "stop_sent:2",
+    "message_sent",
+)
+CLOSING = ("fills_booked:2", "cancel_stored", "cancel_sent", "message_sent:2")
+WATCHING = ("close_stored", "order_stored:2", "order_sent:2")
 ONBOARDING = ("account_opening", "account_stored")
 
 
 def test_every_failpoint_is_one_that_a_test_here_dies_at() -> None:
-    moments = (*OPENING, *CLOSING, *ONBOARDING, *KEYS)
+    moments = (*OPENING, *CLOSING, *WATCHING, *ONBOARDING, *KEYS)
     assert {moment.partition(":")[0] for moment in moments} == set(failpoints.NAMES)
 
 
@@ -75,6 +85,7 @@ async def assert_one_trade(house: ProcessHouse) -> None:
 async def test_an_alert_whose_bot_dies_acts_once_after_the_next_start(
     street: ProcessHouse, moment: str
 ) -> None:
+    street.settings["GOOD_TIL_BLOCKS"] = "20"  # the same bytes must still be good after the start
     await connected(street)
     dying = await street.start(moment)
     body = street.body("buy", ticker=TICKER, size=str(SIZE))
@@ -84,11 +95,15 @@ async def test_an_alert_whose_bot_dies_acts_once_after_the_next_start(
     assert (await street.post(body))["status"] == "DUPLICATE"
     await street.position_is(TICKER, str(SIZE))
     await street.sees(TICKER, "filled", "protected on chain")
+    await street.rests(
+        ("STOP_LIMIT", "SELL", str(SIZE)), ("TAKE_PROFIT", "SELL", str(SIZE)), within_s=60
+    )
     await rise_to_take_profit(street)
     await street.sees("closed: take profit", reply=True)
     await street.position_is(TICKER, "0")
     await assert_one_trade(street)
     assert len(closing_messages(street)) == 1
+    await street.rests()
 
 
 @pytest.mark.parametrize("moment", CLOSING)
@@ -110,6 +125,28 @@ async def test_a_take_profit_whose_bot_dies_closes_once_and_is_told(
     await until(lambda: all_told(street))
     # sent, but not known to be: said again rather than not at all
     assert len(closing_messages(street)) == (2 if moment.startswith("message_sent") else 1)
+    await street.rests()
+
+
+@pytest.mark.parametrize("moment", WATCHING)
+async def test_a_bot_that_dies_closing_what_the_chain_did_not_close_closes_it_once(
+    street: ProcessHouse, moment: str
+) -> None:
+    """The chain's order finds no match; two blocks later the bot closes, and dies over it."""
+    await connected(street)
+    dying = await street.start(moment)
+    body = street.body("buy", ticker=TICKER, size=str(SIZE))
+    assert (await street.post(body))["http_status"] == 200
+    await street.sees("protected on chain")
+    await street.control("faults", fill_withheld=True)
+    await rise_to_take_profit(street)
+    assert await dying.ended() == SIGKILLED
+    await street.start()
+    await street.control("faults", clear=True)
+    await street.position_is(TICKER, "0", within_s=60)
+    await street.sees("closed: take profit", reply=True)
+    await assert_one_trade(street)
+    await street.rests()
 
 
 async def test_an_alert_that_was_answered_survives_a_kill_right_after_the_answer(

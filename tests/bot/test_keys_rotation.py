@@ -12,9 +12,9 @@ from pydantic import SecretStr
 from bot.keys import open_vault
 from bot.settings import Settings
 from core.clock import SystemRandom
-from core.ledger import facts
+from core.ledger import facts, key_work
 from core.ledger.database import Ledger
-from core.ledger.models import Credential
+from core.ledger.models import Credential, SealedKey
 from core.vault import Vault, VaultRefused
 from tests.core.ledger.ledger_kit import NOW, a_trader, an_account, opened
 
@@ -60,13 +60,26 @@ async def test_a_rotation_wraps_every_credential_anew_and_retires_the_old_key(
             sealed=vault.seal(b"key %d" % number, trader_id=trader.id, record=record),
             created_at=NOW,
         )
+    work = await key_work.add(
+        trader_id=trader.id,
+        kind="make",
+        state="sealed",
+        network="paper",
+        address="dydx1",
+        number=0,
+        now=NOW,
+    )
+    record = uuid4()
+    sealed = vault.seal(b"an owner's key", trader_id=trader.id, record=record)
+    await key_work.keep_key(work, "owner", record=record, sealed=sealed, now=NOW)
     await started(ledger, NEW, previous=OLD)
     alone = await started(ledger, NEW)
     opened_keys = [
         alone.open(row.sealed, trader_id=row.trader_id, record=row.record)
-        for row in await Credential.all().order_by("id")
+        for table in (Credential, SealedKey)
+        for row in await table.all().order_by("id")
     ]
-    assert opened_keys == [b"key 0", b"key 1", b"key 2"]
+    assert opened_keys == [b"key 0", b"key 1", b"key 2", b"an owner's key"]
     with pytest.raises(VaultRefused):
         await started(ledger, OLD)
 

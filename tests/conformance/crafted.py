@@ -30,7 +30,7 @@ from tests.conformance.target import PaperChild, Target, target_of
 from tests.conformance.world import Room, World
 
 # Markets that nobody quotes, with the same integers on every local network.
-TICKERS = ("DOT-USD", "UNI-USD", "ATOM-USD", "FIL-USD", "NEAR-USD", "APT-USD", "ARB-USD", "OP-USD")
+TICKERS = ("DOT-USD", "UNI-USD", "ATOM-USD", "FIL-USD", "NEAR-USD", "APT-USD", "LDO-USD")
 SETTLE_BLOCKS = 3
 
 Seen = dict[str, list[Any]]

@@ -190,15 +190,15 @@ async def _(lab: Lab) -> None:
 async def _(lab: Lab) -> None:
     one, other = lab.people
     draft = Draft(one, lab.market)
-    first = await lab.room.chain.fresh()
-    gtb = first + 10
+    first = highest = await lab.room.chain.fresh() + 10
     client_id = one.client_id()
     for index in range(8):
         side = lab.rng.choice((BUY, BUY, BUY, SELL))
         tif = lab.rng.choice((GTT, GTT, GTT, POST_ONLY, IOC))
         size = lab.market.lot * lab.rng.choice((1, 2, 3))
         bps = lab.rng.choice((-50, -60, -70))
-        gtb += lab.rng.choice((1, 1, -1, 2))
+        # Never the block of the order that stands: then its hash decides.
+        gtb = highest + lab.rng.choice((1, 1, 2, -1))
         message = draft.order(
             SHORT,
             side,
@@ -209,11 +209,41 @@ async def _(lab: Lab) -> None:
             good_til_block=gtb,
         )
         label = f"version {index} {_described(lab, message)} gtb {gtb - first:+}"
-        await lab.send(label, one, message)
+        if await lab.send(label, one, message) == GOOD:
+            highest = gtb
         if index == 4:
             await lab.desk.place(other, SELL, 1, -100, IOC)
         await lab.room.chain.blocks(1)
     lab.follow("the order", one, message.order.order_id)
+
+
+async def _queue(lab: Lab, flags: int, blocks: int) -> None:
+    """Two makers at one price; the first is partly filled, then a second taker comes."""
+    first, second, taker = lab.people
+    for label, who in (("first maker", first), ("second maker", second)):
+        order = await lab.desk.place(who, SELL, 5, 30, flags=flags)
+        lab.follow(label, who, order)
+        await lab.room.chain.blocks(1)
+    await lab.desk.place(taker, BUY, 2, 40, IOC)
+    if blocks:
+        await lab.room.chain.blocks(blocks)
+    await lab.desk.place(taker, BUY, 4, 40, IOC)
+
+
+@case("the queue at a price after a part of its first long-term order is filled", people=3)
+async def _(lab: Lab) -> None:
+    await _queue(lab, LONG, 3)
+
+
+@case("the queue at a price after a part of its first short-term order is filled", people=3)
+async def _(lab: Lab) -> None:
+    await _queue(lab, SHORT, 3)
+
+
+@case("the queue at a price when two takers come within a block", people=3)
+async def _(lab: Lab) -> None:
+    await lab.room.chain.blocks(1)
+    await _queue(lab, SHORT, 0)
 
 
 @case("cancels with different blocks", copies=3)

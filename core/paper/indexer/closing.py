@@ -19,6 +19,7 @@ STATISTICS_BLOCKS: Final = 10
 TRADES_KEPT: Final = 1000
 CANCELED_SHOWN_BLOCKS: Final = 20
 _HOURS_KEPT: Final = 25
+_WORTHS_KEPT: Final = 24 * 92
 
 
 def trades(
@@ -69,7 +70,9 @@ def sample_hours(rows: Rows, previous: dt.datetime | None) -> None:
     for key, row in rows.subaccounts.items():
         equity, _ = rows.equity(row)
         worth = PnlRow(key, equity, usdc(row.net_transfers), hour, rows.height, rows.time)
-        rows.pnl.setdefault(key, []).append(worth)
+        hours = rows.pnl.setdefault(key, [])
+        hours.append(worth)
+        del hours[:-_WORTHS_KEPT]
 
 
 def statistics(rows: Rows) -> list[Update]:

@@ -74,7 +74,9 @@ def indexed(rows: Rows, event: FundingIndexed, at: dt.datetime, height: int) -> 
             paid = FundingPaymentRow(
                 key, market.id, price, abs(row.size), row.side, rate, payment, index, at, height
             )
-            rows.payments.setdefault(key, []).append(paid)
+            payments = rows.payments.setdefault(key, [])
+            payments.append(paid)
+            del payments[:-_ROWS_KEPT]
 
 
 def unsettled(rows: Rows, row: SubaccountRow) -> Decimal:

@@ -186,6 +186,26 @@ def test_25_a_penalty_goes_to_the_insurance_fund_of_the_market() -> None:
     assert one.address != maker.address
 
 
+def test_25_a_penalty_takes_no_more_than_what_the_account_is_still_worth() -> None:
+    """1,400 LINK bought at 7.2 with 1,020: at 6.5 the account is worth 34.96, much less than 1.5 %
+    of 9,100.
+    """
+    made = lab()
+    made.exchange.set_price("LINK-USD", Decimal("7.2"))
+    one, maker = made.funded(1, 1_020), made.funded(2, 100_000)
+    rest(made, maker, SELL, 1_400, "7.2", LINK, 1)
+    made.place(one, BUY, 1_400, "7.2")
+    made.block()
+    rest(made, maker, BUY, 2_000, "6.5", LINK, 2)
+    made.exchange.set_price("LINK-USD", Decimal("6.5"))
+    made.blocks(14)
+
+    fills = [row for row in made.fills(one) if row.kind == "LIQUIDATED"]
+    assert sum(row.quantums for row in fills) == 1_400 * LINKS
+    assert made.exchange.subaccount(one.key) == Subaccount()
+    assert fund_of(made, LINK) == sum(row.fee_quote_quantums for row in fills) == 34_960_000
+
+
 @pytest.mark.parametrize(
     ("fund", "kinds"),
     [
@@ -229,13 +249,15 @@ def test_25_the_insurance_fund_pays_beyond_the_bankruptcy_price_as_long_as_it_la
         (Subaccount(7_200 * USDC, ((LINK, -1_000 * LINKS),)), 1_000 * LINKS, -7_200, "7.225"),
         (Subaccount(-7_100 * USDC, ((LINK, 1_000 * LINKS),)), -1_000 * LINKS, 7_100, "6.475"),
         (Subaccount(-6_000 * USDC, ((LINK, 1_000 * LINKS),)), -1_000 * LINKS, 6_000, "7"),
+        (Subaccount(-6_795 * USDC, ((LINK, 1_000 * LINKS),)), -1_000 * LINKS, 6_795, "6.783"),
+        (Subaccount(7_205 * USDC, ((LINK, -1_000 * LINKS),)), 1_000 * LINKS, -7_205, "7.217"),
     ],
 )
 def test_25_the_worse_an_account_stands_the_further_from_the_oracle_it_is_offered(
     held: Subaccount, delta: int, quote: int, subticks: str
 ) -> None:
     """LINK at 7 USD: the limit is the oracle less at most 7.5 %, in proportion to what is missing
-    of the maintenance margin of 350.
+    of the maintenance margin of 350; to the tick that is better for the account.
     """
     market = GOVERNANCE.markets[LINK]
 

@@ -15,6 +15,7 @@ from core.paper.indexer import views
 from core.paper.indexer.rows import Rows
 from tests.core.paper.chain_kit import GOVERNANCE
 from tests.core.paper.golden_frames import (
+    EXACT_MARKETS,
     plain,
     played_frames,
     recorded_frames,
@@ -129,6 +130,33 @@ def test_oracle_prices_are_told_with_the_recorded_blocks() -> None:
     )
     assert recorded
     assert ours[: len(recorded)] == recorded
+
+
+LISTS = ("fills", "positions", "fundingPayments", "tradeHistory", "historicalFunding", "trades")
+
+
+def exact_rows(body: Any) -> list[str]:
+    """The rows of a REST body that are about the exact markets, in the common form. Rows of one
+    block may stand in another order.
+    """
+    listed = body
+    if isinstance(body, dict):
+        listed = next((body[name] for name in LISTS if name in body), [])
+    return sorted(
+        json.dumps(plain(row), sort_keys=True)
+        for row in listed
+        if row.get("ticker", row.get("market", row.get("marketId"))) in EXACT_MARKETS
+    )
+
+
+def test_rest_rows_about_the_exact_markets_equal_the_recorded_ones() -> None:
+    compared = 0
+    for answer in played().answers:
+        if answer.status == 200:
+            recorded = exact_rows(answer.row["body"])
+            assert exact_rows(answer.body) == recorded, answer.row["path"]
+            compared += len(recorded)
+    assert compared > 700
 
 
 def kind_of(path: str) -> str:

@@ -350,7 +350,7 @@ async def test_a_key_that_was_given_up_leaves_nothing_sealed(house: Desk) -> Non
     async with httpx.AsyncClient() as http:
         url = f"http://127.0.0.1:{house.paper.rest_port}/paper/faults"
         offer = await desk.offer_key(trader, "paper", phrase)
-        await http.post(url, json={"halted": True})
+        (await http.post(url, json={"chain_halted": True})).raise_for_status()
     work = await desk.make_key(trader, offer.token, None)
     row = await key_work.key(work.id, "owner")
     assert row is not None

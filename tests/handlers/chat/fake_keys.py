@@ -51,9 +51,9 @@ class FakeKeys:
             Decimal("1204.11"),
             Decimal("1204.11"),
             True,
-            "trading_key",
-            0,
-            MARKETS,
+            kind="trading_key",
+            authenticator_id=0,
+            markets=MARKETS,
         )
         self.previews[found.token] = (trader.id, found)
         return found

@@ -11,6 +11,7 @@ import pytest
 from bot.emulator.screen import Shown
 from bot.emulator.user import User
 from core.dydx.keys import SigningKey
+from core.events import KeyLost
 from core.trading.views import DeskError
 from handlers.chat.phrases import looks_like_secret
 from tests.handlers.chat.chat_world import PHRASE, ChatWorld, chat_world
@@ -222,6 +223,22 @@ async def test_a_stuck_key_says_why_and_is_tried_again_or_given_up(world: ChatWo
     assert "Both keys are erased" in ended.text
     assert "a key that nobody has any more" in ended.text
     assert "Remove it with the phrase" in ended.labels()
+
+
+async def test_a_key_that_the_chain_forgot_is_told_with_the_way_to_a_new_one(
+    world: ChatWorld,
+) -> None:
+    ann = world.user(1)
+    await world.start(ann)
+    me = await world.trader(ann)
+    account = world.desk.add_account(me.id, "testnet", OWNER)
+    world.outbox.put(me.id, KeyLost(account.id), world.clock.now())
+    await world.notify()
+    told = await world.latest(ann)
+    assert "does not work any more" in told.text
+    asked = await world.tap(ann, told, "Connect a new key")
+    assert asked is not None
+    assert "Where is the account to connect?" in asked.text
 
 
 # taken away
