@@ -12,13 +12,14 @@ from typing import Final
 from v4_proto.cosmos.tx.signing.v1beta1.signing_pb2 import SIGN_MODE_DIRECT
 from v4_proto.dydxprotocol.clob.tx_pb2 import MsgPlaceOrder
 
+from core.paper.addresses import complaint
 from core.paper.authenticators import Authenticators
 from core.paper.clob_checks import ClobChecks
 from core.paper.governance import Governance
 from core.paper.money import check_fee, coin_amount
 from core.paper.refusals import Refused, sdk, undefined
 from core.paper.state import Account, State
-from core.paper.stateless import bech32_complaint, check_message
+from core.paper.stateless import check_message
 from core.paper.transactions import (
     Signed,
     address_of,
@@ -72,8 +73,9 @@ class Checker:
         self._fee(signed)
         if signed.is_clob:
             self.clob.check(signed)
+        # Of a short-term one the public key is known until the next block, which does not hold it.
+        self.ahead |= accounts
         if not signed.is_short_term:
-            self.ahead |= accounts
             for key, amount in self._fee(signed).items():
                 self.spent[key] = self.spent.get(key, 0) + amount
             self.pending.append(Waiting(signed, accounts))
@@ -168,6 +170,8 @@ class Checker:
         cost: dict[tuple[str, str], int] = {}
         if signed.is_clob:
             return cost
+        if signed.auth.fee.granter not in ("", signed.payer):
+            raise sdk(38, "fee-grant not found")
         for coin in signed.auth.fee.amount:
             key = (signed.payer, coin.denom)
             cost[key] = amount = coin_amount(coin.amount)
@@ -242,7 +246,7 @@ def _validate(signed: Signed) -> None:
     signers = signed.signers
     for signer in signers:
         if decode_address(signer) is None:
-            raise undefined(bech32_complaint(signer))
+            raise undefined(complaint(signer))
     if len(signed.signatures) != len(signers):
         raise sdk(
             4, f"wrong number of signers; expected {len(signers)}, got {len(signed.signatures)}"

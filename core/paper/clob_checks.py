@@ -144,12 +144,16 @@ class ClobChecks:
         self.short_term.cancel(key, message.good_til_block)
 
     def _batch_cancel(self, message: MsgBatchCancel) -> None:
-        """Cancels that fail inside a batch are lost without a word, as on the chain."""
+        """Cancels that fail inside a batch are lost without a word, as on the chain, and so is a
+        whole batch that names an unknown market.
+        """
         self.short_term.window(message.good_til_block, self.state.height + 1)
+        if any(
+            row.clob_pair_id not in self.governance.markets for row in message.short_term_cancels
+        ):
+            return
         subaccount = SubaccountKey(message.subaccount_id.owner, message.subaccount_id.number)
         for batch in message.short_term_cancels:
-            if batch.clob_pair_id not in self.governance.markets:
-                continue
             for client_id in batch.client_ids:
                 key = OrderKey(subaccount, client_id, 0, batch.clob_pair_id)
                 with suppress(Refused):

@@ -8,7 +8,7 @@ as on the real chain; their fills are told and can be queried only when the bloc
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
@@ -286,7 +286,7 @@ class Exchange(Committed):
         events += _changed_subaccounts(changes, funding, state.subaccounts.committed)
         events += moved
         events += told
-        self._begin()
+        self._begin([match.order for match in matches if match.order is not None])
         self._economy.prepare(changes, events)
         self._held_back = None
         self._late = held
@@ -305,11 +305,15 @@ class Exchange(Committed):
         for happening in late:
             self._tell(happening)
 
-    def _begin(self) -> None:
-        """Open the next block: quotes around the new prices, and what follows from them."""
+    def _begin(self, matched: Sequence[PaperOrder] = ()) -> None:
+        """Open the next block: quotes around the new prices, and what follows from them. What the
+        last one matched comes behind what rested, and behind what it brought.
+        """
         self._economy.open_block()
         self._quote()
+        self._short_term.requeue(matched)
         self._clob.prepare()
+        self._short_term.requeue(matched)
         self._short_term.release(self.faults.withholds)
 
     def _quote(self) -> None:

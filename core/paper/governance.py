@@ -107,8 +107,6 @@ class Governance:
     """
 
     markets: dict[int, Market]
-    taker_fee_ppm: int
-    maker_fee_ppm: int
     short_term_limits: tuple[Limit, ...]
     stateful_limits: tuple[Limit, ...]
     stateful_equity_tiers: tuple[tuple[int, int], ...]
@@ -140,6 +138,17 @@ def load_governance(path: Path | None = None) -> Governance:
         ) from error
 
 
+# What the money side reads of the answers by itself.
+_READ_ELSEWHERE: Final = (
+    "/dydxprotocol.blocktime.Query/DowntimeParams",
+    "/dydxprotocol.clob.Query/LiquidationsConfiguration",
+    "/dydxprotocol.feetiers.Query/PerpetualFeeParams",
+    "/dydxprotocol.perpetuals.Query/Params",
+    "/dydxprotocol.rewards.Query/Params",
+    "/dydxprotocol.stats.Query/Params",
+)
+
+
 def _governance(raw: dict[str, Any]) -> Governance:
     answers = raw["answers"]
     tiers = {
@@ -153,7 +162,9 @@ def _governance(raw: dict[str, Any]) -> Governance:
         )
         for row in answers["/dydxprotocol.perpetuals.Query/AllLiquidityTiers"]["liquidity_tiers"]
     }
-    fee = answers["/dydxprotocol.feetiers.Query/PerpetualFeeParams"]["params"]["tiers"][0]
+    missing = [method for method in _READ_ELSEWHERE if method not in answers]
+    if missing:
+        raise LookupError(f"no answer for {', '.join(missing)}")
     rates = answers["/dydxprotocol.clob.Query/BlockRateLimitConfiguration"][
         "block_rate_limit_config"
     ]
@@ -162,8 +173,6 @@ def _governance(raw: dict[str, Any]) -> Governance:
     ]
     return Governance(
         markets=_markets(raw["markets"], tiers),
-        taker_fee_ppm=fee["taker_fee_ppm"],
-        maker_fee_ppm=fee["maker_fee_ppm"],
         short_term_limits=_limits(rates["max_short_term_orders_and_cancels_per_n_blocks"]),
         stateful_limits=_limits(rates["max_stateful_orders_per_n_blocks"]),
         stateful_equity_tiers=tuple(

@@ -5,6 +5,7 @@ Source: docs/protocol.md, sequence, nonces, fees.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,6 +39,7 @@ _GAS: Final[dict[type[Message], int]] = {
     MsgCreateTransfer: 77_068,
     MsgRemoveAuthenticator: 45_058,
 }
+_DENOM: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9/:._-]{2,127}")
 _GAS_OF_ADDING: Final = 60_400
 _GAS_OF_A_BYTE_ADDED: Final = 40
 _GAS_OF_CHECKS: Final = 43_000
@@ -120,7 +122,12 @@ def _send(message: MsgSend, state: State) -> list[Movement]:
     if decode_address(message.to_address) is None:
         raise Refused("sdk", 7, "invalid to address: invalid address")
     denoms = [coin.denom for coin in message.amount]
-    if denoms != sorted(set(denoms)) or not denoms:
+    if (
+        denoms != sorted(set(denoms))
+        or not denoms
+        or not all(_DENOM.fullmatch(denom) for denom in denoms)
+        or not all(coin.amount.isdigit() and int(coin.amount) for coin in message.amount)
+    ):
         raise sdk(10, ",".join(f"{coin.amount}{coin.denom}" for coin in message.amount))
     _may_receive(message.to_address)
     for coin in message.amount:

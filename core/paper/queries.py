@@ -33,6 +33,7 @@ from v4_proto.dydxprotocol.vault import query_pb2 as vault
 
 from core.dydx.protocol import OrderFlags
 from core.paper import blocks, other_queries, tx_service
+from core.paper.addresses import complaint
 from core.paper.exchange import Exchange
 from core.paper.failures import Failed
 from core.paper.gotext import go_id
@@ -43,7 +44,6 @@ from core.paper.orders import STATEFUL_FLAGS, order_key, wire_order
 from core.paper.paging import page
 from core.paper.shapes import clob_pair, market_param, market_price, perpetual
 from core.paper.state import Authenticator
-from core.paper.stateless import bech32_complaint
 from core.paper.transactions import decode_address
 
 # Importing a module registers its services; these are the ones only static answers use.
@@ -284,7 +284,7 @@ class Queries:
         if not address:
             raise Failed(grpc.StatusCode.INVALID_ARGUMENT, "Address cannot be empty")
         if decode_address(address) is None:
-            raise Failed(grpc.StatusCode.UNKNOWN, bech32_complaint(address))
+            raise Failed(grpc.StatusCode.UNKNOWN, complaint(address))
         account = self._exchange.account(address)
         if account is None:
             raise Failed(grpc.StatusCode.NOT_FOUND, f"account {address} not found")
@@ -297,7 +297,7 @@ class Queries:
 
     def _authenticators(self, request: accountplus.GetAuthenticatorsRequest) -> Any:
         if decode_address(request.account) is None:
-            raise Failed(grpc.StatusCode.INTERNAL, bech32_complaint(request.account))
+            raise Failed(grpc.StatusCode.INTERNAL, complaint(request.account))
         held = self._exchange.authenticators(request.account)
         return accountplus.GetAuthenticatorsResponse(
             account_authenticators=[_authenticator(number, row) for number, row in held]
@@ -305,7 +305,7 @@ class Queries:
 
     def _authenticator(self, request: accountplus.GetAuthenticatorRequest) -> Any:
         if decode_address(request.account) is None:
-            raise Failed(grpc.StatusCode.INTERNAL, bech32_complaint(request.account))
+            raise Failed(grpc.StatusCode.INTERNAL, complaint(request.account))
         for number, row in self._exchange.authenticators(request.account):
             if number == request.authenticator_id:
                 return accountplus.GetAuthenticatorResponse(

@@ -84,6 +84,7 @@ _SDK: Final = {
     30: "tx timeout height",
     31: "unknown extension options",
     32: "incorrect account sequence",
+    38: "not found",
 }
 _SENDING: Final = {
     1: "Sender is the same as recipient",

@@ -8,7 +8,7 @@ state-dependent checks and cancels.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -123,6 +123,15 @@ class ShortTerm:
         """Put what is left of an order into its book, behind all that came before."""
         self._arrivals += 1
         self.books[order.key.clob_pair_id].rest(Resting(order, remaining, self._arrivals))
+
+    def requeue(self, matched: Iterable[PaperOrder]) -> None:
+        """Put what a block matched and what still rests behind all others at its price: a node
+        takes its matched orders off the book with each block and places what is left anew.
+        """
+        for key in dict.fromkeys(order.key for order in matched):
+            entry = self.books[key.clob_pair_id].take_out(key)
+            if entry is not None:
+                self.rest(entry.order, entry.remaining)
 
     def removed_maker(self, order: PaperOrder, reason: str) -> None:
         """A maker fell out while another order matched."""

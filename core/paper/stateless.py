@@ -19,6 +19,7 @@ from v4_proto.dydxprotocol.sending.tx_pb2 import MsgCreateTransfer
 from v4_proto.dydxprotocol.subaccounts.subaccount_pb2 import SubaccountId
 
 from core.dydx.protocol import OrderFlags, TimeInForce
+from core.paper.addresses import complaint
 from core.paper.gotext import compact_id, go_id
 from core.paper.orders import STATEFUL_FLAGS
 from core.paper.refusals import Refused, accountplus, clob, sending
@@ -38,32 +39,33 @@ def check_message(message: Message) -> None:
 
 def _place(message: MsgPlaceOrder) -> None:
     order = message.order
-    _enums(order)
+    if order.time_in_force == TimeInForce.FILL_OR_KILL:
+        raise clob(48, "Fill-or-kill has been deprecated")
     check_subaccount(order.order_id.subaccount_id)
+    _enums(order)
     if order.side == Order.SIDE_UNSPECIFIED:
         raise clob(3, "UNSPECIFIED is not a valid order side")
     if not order.quantums:
         raise clob(4, "order size quantums cannot be 0")
+    _router(order)
     _expiry(order)
     if order.reduce_only and order.time_in_force != TimeInForce.IOC:
         raise clob(9003, "reduce only orders must be short term IOC orders")
     if not order.subticks and order.order_id.order_flags != OrderFlags.TWAP:
         raise clob(6, "order subticks cannot be 0 for this order type")
     _condition(order)
+    _builder(order)
     if order.order_id.order_flags == OrderFlags.TWAP:
         _twap(order)
-    _routing(order)
 
 
 def _enums(order: Order) -> None:
-    if order.time_in_force == TimeInForce.FILL_OR_KILL:
-        raise clob(48, "Fill-or-kill has been deprecated")
+    if order.side not in Order.Side.values():
+        raise clob(3, f"invalid order side ({order.side})")
     if order.time_in_force not in Order.TimeInForce.values():
         raise clob(44, f"invalid time in force ({order.time_in_force})")
     if order.condition_type not in Order.ConditionType.values():
         raise clob(6000, f"invalid condition type ({order.condition_type})")
-    if order.side not in Order.Side.values():
-        raise clob(3, f"invalid order side ({order.side})")
 
 
 def _expiry(order: Order) -> None:
@@ -109,33 +111,29 @@ def _twap(order: Order) -> None:
         raise clob(12, "TWAP order price tolerance must be in the range [0, 1000000)")
 
 
-def _routing(order: Order) -> None:
+def _builder(order: Order) -> None:
     if order.HasField("builder_code_parameters"):
         builder = order.builder_code_parameters
         if decode_address(builder.builder_address) is None:
             raise clob(
                 50,
                 f"builder code address '{builder.builder_address}' must be a valid bech32 address, "
-                f"but got error '{bech32_complaint(builder.builder_address)}'",
+                f"but got error '{complaint(builder.builder_address)}'",
             )
         if not 0 < builder.fee_ppm <= 10_000:
             raise clob(
                 50, f"builder code fee ppm '{builder.fee_ppm}' must be in the range (0, 10000]"
             )
+
+
+def _router(order: Order) -> None:
     router = order.order_router_address
     if router and decode_address(router) is None:
         raise clob(
             11000,
             f"order router address '{router}' must be a valid bech32 address, but got error "
-            f"'{bech32_complaint(router)}'",
+            f"'{complaint(router)}'",
         )
-
-
-def bech32_complaint(address: str) -> str:
-    """What the chain says about a text that is no address."""
-    if len(address) < 8:
-        return f"decoding bech32 failed: invalid bech32 string length {len(address)}"
-    return f"decoding bech32 failed: invalid separator index {address.rfind('1')}"
 
 
 def _cancel(message: MsgCancelOrder) -> None:
@@ -220,7 +218,7 @@ def check_subaccount(subaccount: SubaccountId) -> None:
             "subaccounts",
             201,
             f"invalid SubaccountId Owner address ({subaccount.owner}). Error: "
-            f"({bech32_complaint(subaccount.owner)}): subaccount id owner is an invalid address",
+            f"({complaint(subaccount.owner)}): subaccount id owner is an invalid address",
         )
     if subaccount.number > MAX_SUBACCOUNT:
         raise Refused("subaccounts", 200, "subaccount id number cannot exceed 128000")

@@ -7,6 +7,7 @@ Source: docs/protocol.md, sequence, nonces, fees.
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -62,6 +63,7 @@ _INJECTED: Final = frozenset(
         "/dydxprotocol.prices.MsgUpdateMarketPrices",
     }
 )
+_INTEGER: Final = re.compile(r"[+-]?\d+")
 _CLOB: Final = (MsgPlaceOrder, MsgCancelOrder, MsgBatchCancel, MsgUpdateLeverage)
 
 
@@ -142,6 +144,9 @@ def decode(raw: bytes) -> Signed:
             messages.append(kind.FromString(packed.value))
         except DecodeError as error:
             raise sdk(2, "unexpected EOF") from error
+        for coin in getattr(messages[-1], "amount", ()) if kind is MsgSend else ():
+            if not _INTEGER.fullmatch(coin.amount):
+                raise sdk(2, f'math/big: cannot unmarshal "{coin.amount}" into a *big.Int')
     try:
         authenticators = _authenticators(body)
         for info in auth.signer_infos:

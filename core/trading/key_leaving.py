@@ -31,7 +31,13 @@ from core.trading.venue import Venue
 
 log = structlog.get_logger(__name__)
 
-LIVING: Final = (OrderStatus.OPEN, OrderStatus.UNTRIGGERED, OrderStatus.BEST_EFFORT_OPENED)
+# Of an order in the chain's state "best effort canceled" proves nothing: it may come back.
+LIVING: Final = (
+    OrderStatus.OPEN,
+    OrderStatus.UNTRIGGERED,
+    OrderStatus.BEST_EFFORT_OPENED,
+    OrderStatus.BEST_EFFORT_CANCELED,
+)
 KINDS: Final = frozenset(
     {OrderFlags.SHORT_TERM, OrderFlags.CONDITIONAL, OrderFlags.LONG_TERM, OrderFlags.TWAP}
 )
@@ -93,13 +99,15 @@ class AccountLeaver:
         living = [row for row in ours if not _expired(row, block.height)]
         doubtful = await self._prove_gone()
         open_ = [row for row in living if row.id not in self._gone]
-        report = self._report([row.id for row in open_], len(rows) - len(ours))
+        open_ids, untouchable = [row.id for row in open_], len(rows) - len(ours)
         if not open_ and not doubtful and height >= self._until_height:
-            await self._erase(account, report)
+            await self._erase(account, self._report(open_ids, untouchable))
             return
         if open_:
             self._until_height = max(self._until_height, block.height + 1)
-        if not await self._send_cancels(account, signer, open_, block.height):
+        able = await self._send_cancels(account, signer, open_, block.height)
+        report = self._report(open_ids, untouchable)
+        if not able:
             await self._erase(account, report)
             return
         await self._tell_progress(report)
@@ -226,8 +234,14 @@ def _ref_of(row: IndexerOrder, account: Account) -> OrderRef:
 
 
 def _expired(row: IndexerOrder, height: int) -> bool:
-    """A short-term order is dead once its last block is over."""
-    return not row.order_flags and row.good_til_block is not None and height > row.good_til_block
+    """A short-term order is dead once its last block is over; one that a node cancelled is not
+    waited for.
+    """
+    if row.order_flags:
+        return False
+    if row.status == OrderStatus.BEST_EFFORT_CANCELED:
+        return True
+    return row.good_til_block is not None and height > row.good_til_block
 
 
 def _seconds(time: dt.datetime) -> int:

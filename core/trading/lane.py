@@ -60,7 +60,7 @@ class Lane:
         self._sender = sender = Sender(account, signer, parts)
         self.resting = Resting(self._bench, sender, self.book)
         self.reconciler = Reconciler(account, parts, self.book)
-        self._executor = Executor(account, sender, self.resting, self.reconciler.run, parts)
+        self._executor = Executor(account, sender, self.resting, self.reconciler.catch_up, parts)
         self.guard = Guard(self._bench, sender, self.resting, self.submit)
         self._tracks: dict[str, asyncio.Queue[Intent]] = {}
         self._working: dict[UUID, Working] = {}
@@ -358,7 +358,7 @@ class Lane:
         """Waits until a stateful order is proved to be in the chain's state, or over."""
         while order.state not in states.RESTING and order.state not in states.TERMINAL:
             await self._parts.clock.sleep(LOOK_EVERY_S)
-            await self.resting.prove_one(order)
+            await self.resting.prove()
             fresh = await orders.get(order.id)
             assert fresh is not None
             order = fresh
@@ -416,6 +416,16 @@ class Lane:
     def plan_fits(self) -> bool | None:
         """Whether the chain has room for another stop of this account; None where nobody knows."""
         return self._sender.fits(len(self.resting.living()))
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is held or under way that has to be looked after."""
+        return bool(
+            self._working
+            or self._answers
+            or self.resting.living()
+            or self.guard.watched_positions()
+        )
 
     # protection
 

@@ -28,11 +28,14 @@ from core.trading.decision import Refusal
 from core.trading.lane import Lane
 from core.trading.news import note_standing, tell_trouble
 from core.trading.parts import Parts
+from core.trading.quotes import FRESH_S
 from core.trading.reconcile import Reconciler
 from core.trading.signing import Signer
 from core.trading.venue import Venue
 
 log = structlog.get_logger(__name__)
+
+IDLE_EVERY_S = 600.0
 
 
 READ_AT_ONCE = 10
@@ -47,6 +50,7 @@ class _Seat:
     lane: Lane
     reconciler: Reconciler
     ready: bool = False
+    checked_at: float = 0.0
 
 
 class Lanes:
@@ -155,10 +159,19 @@ class Lanes:
         await self._open_waiting(await accounts.active())
         for venue in self.venues.values():
             await venue.ask_price_source()
-        for seat in list(self._seats.values()):
-            if seat.ready:
+        seats = [seat for seat in self._seats.values() if seat.ready]
+        for seat in sorted(seats, key=lambda seat: not seat.lane.busy):
+            if seat.lane.busy or self._is_due(seat):
                 await self._attempt(self._check(seat), seat.lane.account.id)
-                await self._attempt(seat.lane.take_waiting(), seat.lane.account.id)
+            await self._attempt(seat.lane.take_waiting(), seat.lane.account.id)
+
+    def _is_due(self, seat: _Seat) -> bool:
+        """Whether an account at rest is to be looked at: its stream tells what happens there."""
+        account = seat.lane.account
+        venue = self.venues[account.network]  # type: ignore[index]
+        fresh = venue.stream.account_fresh(account.address, account.subaccount_number, FRESH_S)
+        now = venue.clock.monotonic()
+        return not fresh or now - seat.checked_at >= IDLE_EVERY_S
 
     async def _attempt(self, work: Coroutine[Any, Any, Any], account_id: int) -> None:
         try:
@@ -170,6 +183,7 @@ class Lanes:
 
     async def _check(self, seat: _Seat) -> None:
         account = seat.lane.account
+        seat.checked_at = self.venues[account.network].clock.monotonic()  # type: ignore[index]
         self.reconciled[account.id] = await seat.reconciler.run()
         venue = self.venues[account.network]  # type: ignore[index]
         prices = {}

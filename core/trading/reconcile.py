@@ -35,11 +35,17 @@ class Reconciler:
         self._book = book
         self._suspected: dict[str, tuple[Decimal, Decimal]] = {}
 
-    async def run(self) -> bool:
+    async def catch_up(self) -> bool:
+        """As `run`, before the requests of all others: somebody waits for this account."""
+        return await self.run(prompt=True)
+
+    async def run(self, *, prompt: bool = False) -> bool:
         """Books missing fills and compares positions; False when the indexer could not be read."""
         address, number = self._account.address, self._account.subaccount_number
         indexer, stream = self._parts.venue.indexer, self._parts.venue.stream
-        if not stream.urgent(address, number):
+        if prompt:
+            indexer = indexer.urgently()
+        elif not stream.urgent(address, number):
             indexer = indexer.in_bulk()
         needs = stream.needs_backfill(address, number)
         try:

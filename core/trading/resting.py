@@ -33,6 +33,9 @@ from core.trading.workbench import Workbench
 log = structlog.get_logger(__name__)
 
 CANCEL_AGAIN_S: Final = 5.0
+STREAM_TELLS_WITHIN_S: Final = 3.0
+LOOK_AGAIN_S: Final = 15.0
+LOOK_AT_REST_S: Final = 600.0
 DEAD_AFTER_BLOCKS: Final = 3
 
 
@@ -52,6 +55,7 @@ class Resting:
         self._living: dict[UUID, Order] = {}
         self._cancel_sent: dict[int, float] = {}
         self._triggered_at: dict[int, int] = {}
+        self._looked_at: dict[int, float] = {}
 
     async def load(self) -> None:
         """Takes over what the ledger holds."""
@@ -83,6 +87,7 @@ class Resting:
         self._living.pop(order.order_uuid, None)
         self._cancel_sent.pop(order.id, None)
         self._triggered_at.pop(order.id, None)
+        self._looked_at.pop(order.id, None)
 
     # proof
 
@@ -104,9 +109,43 @@ class Resting:
         return moved
 
     async def prove(self) -> None:
-        """Looks every order up on chain and writes down what is proved."""
+        """Looks up on chain what the stream does not tell, and writes down what is proved."""
         for order in self.living():
-            await self.prove_one(order)
+            if self._is_due(order):
+                await self.prove_one(order)
+
+    def _is_due(self, order: Order) -> bool:
+        """Whether an order is to be looked up: one that was just sent is told by the stream within
+        moments, and one that rests as the stream says it does needs a look now and then only.
+        """
+        now = self._parts.clock.monotonic()
+        looked = self._looked_at.get(order.id)
+        if order.state not in states.RESTING:
+            age_s = (self._parts.clock.now() - order.created_at).total_seconds()
+            return age_s >= STREAM_TELLS_WITHIN_S
+        if order.cancel_asked_at is not None or order.state in ("triggered", "dead"):
+            return True
+        if self._streamed(order):
+            return looked is None or now - looked >= LOOK_AT_REST_S
+        return looked is None or now - looked >= LOOK_AGAIN_S or self._said_to_be_gone(order)
+
+    def _streamed(self, order: Order) -> bool:
+        """Whether the stream's latest news say that an order rests as the ledger has it."""
+        row = self._row(order)
+        return row is not None and _committed_state(order, str(row.status)) == order.state
+
+    def _said_to_be_gone(self, order: Order) -> bool:
+        """Whether the account's news are complete and an order is not among those that live."""
+        account, stream = self._bench.account, self._parts.venue.stream
+        fresh = stream.account_fresh(
+            account.address, account.subaccount_number, STREAM_TELLS_WITHIN_S
+        )
+        return fresh and self._row(order) is None
+
+    def _row(self, order: Order) -> IndexerOrder | None:
+        account, stream = self._bench.account, self._parts.venue.stream
+        mirror = stream.account(account.address, account.subaccount_number)
+        return mirror.orders().get(str(order.order_uuid)) if mirror is not None else None
 
     async def prove_one(self, order: Order) -> None:
         """Looks one order up; what cannot be read now is looked up again later."""
@@ -119,7 +158,8 @@ class Resting:
             log.info("an order could not be looked up", order=order.id, error=str(error))
 
     async def _prove(self, order: Order) -> None:
-        block = await self._parts.venue.node.tip()
+        self._looked_at[order.id] = self._parts.clock.monotonic()
+        block = await self._parts.venue.tip()
         sighting = await self._parts.venue.node.stateful_order(
             _ref_of(order, self._bench), at_least=max(block.height, order.included_height or 0)
         )

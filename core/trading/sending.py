@@ -25,7 +25,8 @@ from core.trading.owner import Owner
 from core.trading.parts import Parts
 from core.trading.signing import Signer
 
-EQUITY_FOR_S: Final = 5.0
+EQUITY_FOR_S: Final = 60.0
+EQUITY_AT_REST_FOR_S: Final = 600.0
 # A node that stands apart takes an order that no block ever holds; what protects goes to two.
 COPIES_OF_CLOSES: Final = 2
 _BEFORE: Final = dt.timedelta(minutes=3)
@@ -114,7 +115,7 @@ class Sender:
         height = await self._parts.venue.height()
         before = await orders.stateful_since([self._account.id], self._parts.clock.now() - _BEFORE)
         budget, _ = await self._owner.rules(height, before)
-        slots = await self._slots_now(height)
+        slots = await self._slots_now(height, EQUITY_FOR_S)
         if slots is not None and held >= slots:
             raise NoRoom(f"the account's equity allows {slots} orders in the chain's state")
         if not budget.take(height, 1, priority):
@@ -125,13 +126,13 @@ class Sender:
         return None if self._slots is None else held < self._slots
 
     async def look_at_equity(self) -> None:
-        """Keeps what `fits` answers current; costs one request every few seconds at most."""
-        await self._slots_now(await self._parts.venue.height())
+        """Keeps what `fits` answers current; costs a request every ten minutes."""
+        await self._slots_now(await self._parts.venue.height(), EQUITY_AT_REST_FOR_S)
 
-    async def _slots_now(self, height: int) -> int | None:
+    async def _slots_now(self, height: int, max_age_s: float) -> int | None:
         """Orders that the account's equity allows; None while nobody can say: the chain decides."""
         now = self._parts.clock.monotonic()
-        if self._equity_at is not None and now - self._equity_at < EQUITY_FOR_S:
+        if self._equity_at is not None and now - self._equity_at < max_age_s:
             return self._slots
         try:
             row = await self._parts.venue.indexer.subaccount(
@@ -176,6 +177,8 @@ class Sender:
             values["accepted_at"] = now
         if state == "refused":
             values["resolved_at"] = now
+            if (answer.codespace, answer.code) == ("clob", 10001):
+                self._equity_at = None  # the equity is another than was thought
             if order.nonce is not None:
                 rejected = (answer.codespace, answer.code) == ("sdk", 32)
                 self._owner.refused(order.nonce, rejected=rejected)

@@ -44,7 +44,7 @@ class Venue:
         self.node = node
         self.indexer = indexer
         self.stream = stream
-        self._clock = clock
+        self.clock = clock
         self._moved = asyncio.Event()
         self.quotes = Quotes(node, indexer, stream, clock)
         self._block_time: dt.datetime | None = None
@@ -83,7 +83,7 @@ class Venue:
     def owner(self, address: str) -> Owner:
         """What all lanes of an address share here."""
         if address not in self._owners:
-            self._owners[address] = Owner(address, self.node, self._clock)
+            self._owners[address] = Owner(address, self.node, self.clock)
         return self._owners[address]
 
     async def tip(self) -> Tip:
@@ -94,13 +94,13 @@ class Venue:
             return Tip(self.stream.height, self._block_time)
         block = await self.node.tip()
         if block.height > self._node_height:
-            self._node_height, self._node_height_at = block.height, self._clock.monotonic()
+            self._node_height, self._node_height_at = block.height, self.clock.monotonic()
         return block
 
     def block_age_s(self) -> float:
         """Seconds since the last block came here, by a clock that nobody sets."""
         seen = [at for at in (self.stream.height_received, self._node_height_at) if at is not None]
-        return self._clock.monotonic() - max(seen) if seen else 0.0
+        return self.clock.monotonic() - max(seen) if seen else 0.0
 
     def note(self, event: StreamEvent) -> None:
         """Wakes those who wait for a height; counts how often the stream came up."""
@@ -143,7 +143,7 @@ class Venue:
         """
         if self._block_time is None or not self.stream.fresh(HEAD_S):
             return False
-        age_s = (self._clock.now() - self._block_time).total_seconds()
+        age_s = (self.clock.now() - self._block_time).total_seconds()
         return abs(age_s) <= HEAD_S
 
     def news_missing(self, address: str, number: int) -> bool:
@@ -154,14 +154,14 @@ class Venue:
         """Waits until node and indexer both passed `height`; False as soon as `stop` is set, or
         after `within_s` seconds.
         """
-        until = self._clock.monotonic() + within_s
+        until = self.clock.monotonic() + within_s
         while not stop.is_set():
             if await self._both_past(height):
                 return True
-            if self._clock.monotonic() >= until:
+            if self.clock.monotonic() >= until:
                 return False
             moved = self._moved
-            await first_of(self._clock, POLL_S, moved.wait, stop.wait)
+            await first_of(self.clock, POLL_S, moved.wait, stop.wait)
         return False
 
     async def _both_past(self, height: int) -> bool:

@@ -121,28 +121,30 @@ class Markets:
         async with self._turn:
             while self._free:
                 ticker = self._free.pop(0)
-                if self._target.controls:
-                    answer = await self._rest.http.post(
-                        f"{self._target.controls}/paper/book", json={"ticker": ticker, "levels": 0}
-                    )
-                    if not answer.is_success:
-                        raise Mismatch(f"the book's shape was refused: {answer.text[:200]}")
-                    return await self.of(ticker)
-                book = await self._rest.get(f"/orderbooks/perpetualMarket/{ticker}")
-                if not book["bids"] and not book["asks"]:
+                if await self._empty(ticker):
                     return await self.of(ticker)
         raise Skip("no market with an empty book is left")
 
-    def isolated(self) -> str | None:
-        """An active isolated market."""
-        return next(
-            (
-                ticker
-                for ticker, row in self._rows.items()
-                if row["marketType"] == "ISOLATED" and row["status"] == "ACTIVE"
-            ),
-            None,
-        )
+    async def lease_isolated(self) -> Market | None:
+        """An active isolated market with an empty book, for the one chapter that needs one."""
+        for ticker, row in self._rows.items():
+            if row["marketType"] != "ISOLATED" or row["status"] != "ACTIVE":
+                continue
+            if row["oraclePrice"] is not None and await self._empty(ticker):
+                return await self.of(ticker)
+        return None
+
+    async def _empty(self, ticker: str) -> bool:
+        """Whether a book is empty; where we may, we empty it."""
+        if self._target.controls:
+            answer = await self._rest.http.post(
+                f"{self._target.controls}/paper/book", json={"ticker": ticker, "levels": 0}
+            )
+            if not answer.is_success:
+                raise Mismatch(f"the book's shape was refused: {answer.text[:200]}")
+            return True
+        book = await self._rest.get(f"/orderbooks/perpetualMarket/{ticker}")
+        return not book["bids"] and not book["asks"]
 
     async def move(self, market: Market, bps: int) -> Decimal:
         """Moves the oracle so many basis points from the chapter's first price, and waits until

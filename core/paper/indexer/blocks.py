@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from core.paper.indexer.rows import Rows
 
 Json = dict[str, Any]
-_REWARDS_KEPT: Final = 5_000
 _DELEVERAGING: Final = ("DELEVERAGED", "OFFSETTING")
 _OFF_TICK_STEP: Final = Decimal(1).scaleb(-16)
 
@@ -116,9 +115,7 @@ class BlockWork:
         """A trading reward; it is always told on subaccount 0."""
         amount = Decimal(event.amount).scaleb(-18, EXACT)
         row = RewardRow(event.owner, amount, self.at, self.block.height)
-        rewards = self.rows.rewards.setdefault(event.owner, [])
-        rewards.append(row)
-        del rewards[:-_REWARDS_KEPT]
+        self.rows.rewards.setdefault(event.owner, []).append(row)
         contents = {
             "tradingReward": number(amount),
             "createdAtHeight": str(self.block.height),

@@ -179,16 +179,17 @@ def after_fill(work: BlockWork, event: Filled, order: PaperOrder) -> tuple[Order
     else:
         row.order = order
         row.total_filled = event.total_filled_quantums
-    row.status = _status_after(work, row)
+    row.status = _status_after(work, row, order.quantums if is_part else row.order.quantums)
     row.updated_at, row.updated_height = work.at, work.block.height
     if row.status == "FILLED" and not is_part:
         rows.memory.pop(row_id, None)
     return row, order_shapes.order_row_full(row, market, part=order if is_part else None)
 
 
-def _status_after(work: BlockWork, row: OrderRow) -> str:
+def _status_after(work: BlockWork, row: OrderRow, quantums: int) -> str:
+    """A TWAP order's sum is held against the size of the part that filled."""
     order = row.order
-    if row.total_filled >= order.quantums or order.key.order_flags in (TWAP, TWAP_PART):
+    if row.total_filled >= quantums:
         return "FILLED"
     if order.time_in_force == 1:
         return "CANCELED"

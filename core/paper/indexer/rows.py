@@ -158,6 +158,11 @@ class Rows:
         self.oracles = begun | self.oracles
         self.candles.series = decode(saved["candles"])
         self.canceled = {key: (status, block) for key, (status, block) in self.canceled.items()}
+        self.memory = {
+            row.id: MemoryOrder(row.id, row.order, row.status)
+            for row in self.orders.values()
+            if row.status == "OPEN" and row.order.good_til_block_time is not None
+        }
         for oracle in self.oracles.values():
             oracle.recent = [(at, price) for at, price in oracle.recent]
 

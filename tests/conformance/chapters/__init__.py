@@ -6,6 +6,7 @@ from typing import Final
 
 from tests.conformance.chapters.channels import channels
 from tests.conformance.chapters.conditional import triggered, untriggered
+from tests.conformance.chapters.isolated import isolated
 from tests.conformance.chapters.keys import authenticator_trees, trading_keys
 from tests.conformance.chapters.long_term import long_term
 from tests.conformance.chapters.money import money
@@ -25,6 +26,7 @@ CHAPTERS: Final = (
     Spec("untriggered", untriggered, people=1, market=True),
     Spec("triggered", triggered, people=2, market=True),
     Spec("twap", twap, people=2, market=True),
+    Spec("isolated", isolated, people=2, market=True),
     Spec("refusals", refusals, people=1, market=True),
     Spec("stateful refusals", stateful_refusals, people=3, market=True),
     Spec("queries", queries, people=1, market=True),

@@ -24,7 +24,7 @@ from core.dydx.protocol import Side
 from core.paper.book import BookShape
 from core.paper.exchange import CheckResult, Exchange
 from core.paper.happenings import BlockCommitted, Happening, OrderKey, SubaccountKey
-from core.paper.indexer import Indexer, IndexerSettings
+from core.paper.indexer import Indexer, IndexerSettings, channels
 from core.paper.indexer.controls import Book
 from core.paper.indexer.records import order_id_of
 from core.paper.indexer.rest import rest_application
@@ -43,6 +43,7 @@ from tests.core.paper.golden_recordings import (
     oracle_moves,
     questions,
     recorded_lines,
+    snapshots,
     step_at,
     step_of,
     story,
@@ -71,6 +72,7 @@ class Played:
     delivered: list[tuple[Json, tuple[str, int] | None]] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
     markets: list[Update] = field(default_factory=list)
+    snapshots: list[tuple[Json, Json]] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
     addresses: dict[str, str] = field(default_factory=dict)
     rows: Rows | None = None
@@ -252,6 +254,7 @@ async def play_story(*, ask: bool = True) -> Played:
     stage = Stage()
     lines = [(row["t_ms"], "event", row) for step in story() for row in step.events]
     lines += [(row["t_ms"], "question", row) for row in questions() if ask]
+    lines += [(row["t_ms"], "snapshot", row) for row in snapshots() if ask]
     lines.sort(key=lambda line: line[0])
     heights = [row["height"] for _, kind, row in lines if kind == "event" and "height" in row]
     async with rest_of(stage) as client:
@@ -262,6 +265,11 @@ async def play_story(*, ask: bool = True) -> Played:
                 heights = heights[1:] if "height" in row else heights
                 continue
             stage.until(min([height_at(t_ms), *heights[:1]]))
+            if kind == "snapshot":
+                id_ = stage.translated(row["id"])
+                contents = channels.snapshot(stage.indexer, row["channel"], id_)
+                stage.played.snapshots.append((row, contents))
+                continue
             response = await client.get("/v4" + stage.translated(row["path"]))
             answer = Answer(row, response.status_code, response.headers, response.json())
             stage.played.answers.append(answer)

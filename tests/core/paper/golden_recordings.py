@@ -184,6 +184,19 @@ def recorded_lines() -> tuple[Line, ...]:
 
 
 @functools.cache
+def snapshots() -> tuple[Json, ...]:
+    """The answers to subscriptions of accounts, each with its moment."""
+    return tuple(
+        {"t_ms": row["t_ms"], **row["message"]}
+        for row in recording("ws")
+        if isinstance(row["message"], dict)
+        and row["message"].get("type") == "subscribed"
+        and row["message"]["channel"] in ("v4_subaccounts", "v4_parent_subaccounts")
+        and row["conn"].startswith(("accounts", "parent", "snapshot", "loser"))
+    )
+
+
+@functools.cache
 def recorded_market() -> tuple[Json, ...]:
     """The data messages about markets, in their order."""
     return tuple(

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
+import datetime as dt
 from decimal import Decimal
 from typing import Any, TypeVar
 
 from core.dydx.protocol import USDC_DENOM
+from core.paper.exchange import Exchange
 from core.paper.funds import insurance_fund
 from core.paper.happenings import BlockCommitted, BlockEvent, Filled
+from core.paper.prices import PriceSettings
+from core.paper.queries import Queries
 from core.paper.settlement import settled
-from tests.core.paper.chain_kit import GOVERNANCE, GTT, Lab, Trader
+from tests.core.paper.chain_kit import GOVERNANCE, GTT, NO_LADDER, NOON, Lab, Trader
 
 E = TypeVar("E", bound=BlockEvent)
 
@@ -71,3 +77,24 @@ def all_usdc(made: Lab) -> int:
 def fund_of(made: Lab, pair: int) -> int:
     """What a market's insurance fund holds, committed, in quote quantums."""
     return made.exchange.balance(insurance_fund(GOVERNANCE.markets[pair]), USDC_DENOM)
+
+
+def ask(made: Lab, method: str, request: Any, answer: Any) -> Any:
+    """A node's answer."""
+    queries = Queries(made.exchange, "paper")
+    return answer.FromString(queries.answer(method, request.SerializeToString()))
+
+
+def governed(start: dt.datetime = NOON, **answers: Any) -> Lab:
+    """A chain that begins then and whose governance answers these methods (last part of their name)
+    otherwise.
+    """
+    changed = copy.deepcopy(GOVERNANCE.answers)
+    for name, answer in answers.items():
+        changed[next(key for key in changed if key.endswith(f"/{name}"))] = answer
+    governance = dataclasses.replace(GOVERNANCE, answers=changed)
+    exchange = Exchange(governance, book=NO_LADDER, prices=PriceSettings(mode="still"))
+    exchange.genesis(start)
+    made = Lab(exchange, now=start)
+    exchange.subscribe(made.told.append)
+    return made

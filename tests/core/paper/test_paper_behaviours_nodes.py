@@ -17,9 +17,22 @@ from typing import Any
 import coincurve
 import pytest
 from dydx_v4_client.key_pair import KeyPair
+from dydx_v4_client.node.builder import Builder, as_any
 from dydx_v4_client.wallet import Wallet
 from hypothesis import given
 from hypothesis import strategies as st
+from v4_proto.cosmos.bank.v1beta1.tx_pb2 import MsgSend
+from v4_proto.cosmos.base.v1beta1.coin_pb2 import Coin
+from v4_proto.cosmos.crypto.secp256k1.keys_pb2 import PubKey
+from v4_proto.cosmos.tx.signing.v1beta1.signing_pb2 import SIGN_MODE_DIRECT
+from v4_proto.cosmos.tx.v1beta1.tx_pb2 import (
+    AuthInfo,
+    ModeInfo,
+    SignDoc,
+    SignerInfo,
+    TxBody,
+    TxRaw,
+)
 from v4_proto.dydxprotocol.accountplus.query_pb2 import (
     GetAuthenticatorsRequest,
     GetAuthenticatorsResponse,
@@ -210,6 +223,69 @@ def test_4_one_changed_bit_of_a_signature_is_refused(place: int) -> None:
 
     assert (result.codespace, result.code) == ("sdk", 4)
     assert "please verify account number" in result.log
+
+
+def _together(
+    messages: list[Any], signers: list[Trader], *, payer: str = "", clob: bool = False
+) -> bytes:
+    """A transaction that several sign, each with the next sequence of a fresh account."""
+    fee = gas()
+    if clob:
+        fee = Builder(CHAIN_ID, "adv4tnt").fee(1_000_000)
+    fee.payer = payer
+    body = TxBody(messages=[as_any(message) for message in messages]).SerializeToString()
+    auth = AuthInfo(fee=fee)
+    for one in signers:
+        key = PubKey(key=coincurve.PrivateKey(one.wallet.key.key.secret).public_key.format())
+        mode = ModeInfo(single=ModeInfo.Single(mode=SIGN_MODE_DIRECT))
+        auth.signer_infos.append(SignerInfo(public_key=as_any(key), mode_info=mode))
+    raw = TxRaw(body_bytes=body, auth_info_bytes=auth.SerializeToString())
+    for one in signers:
+        document = SignDoc(
+            body_bytes=raw.body_bytes,
+            auth_info_bytes=raw.auth_info_bytes,
+            account_number=one.wallet.account_number,
+            chain_id=CHAIN_ID,
+        )
+        raw.signatures.append(one.wallet.key.sign(document.SerializeToString()))
+    return bytes(raw.SerializeToString())
+
+
+def _send(one: Trader, other: Trader) -> MsgSend:
+    coins = [Coin(denom="adv4tnt", amount="1")]
+    return MsgSend(from_address=one.address, to_address=other.address, amount=coins)
+
+
+def test_4_everybody_whose_message_it_is_signs_in_the_order_of_the_messages() -> None:
+    made = lab()
+    one, other = made.funded(1), made.funded(2)
+    both = [_send(one, other), _send(other, one)]
+
+    assert made.exchange.check_tx(_together(both, [one])).code == 4
+    turned = made.exchange.check_tx(_together(both, [other, one]))
+    assert (turned.codespace, turned.code) == ("sdk", 8)
+    assert made.exchange.check_tx(_together(both, [one, other])).code == 0
+    made.block()
+    for each in (one, other):
+        account = made.exchange.account(each.address)
+        assert account is not None
+        assert account.sequence == 1
+
+
+def test_4_whoever_pays_for_another_signs_too_and_pays() -> None:
+    made = lab()
+    one, payer = made.funded(1), made.funded(2)
+    message = [_send(one, payer)]
+    before = made.exchange.balance(payer.address, "adv4tnt")
+
+    alone = made.exchange.check_tx(_together(message, [one], payer=payer.address))
+    assert (alone.codespace, alone.code) == ("sdk", 4)
+    both = made.exchange.check_tx(_together(message, [one, payer], payer=payer.address))
+    assert both.code == 0
+    made.block()
+
+    paid = before - made.exchange.balance(payer.address, "adv4tnt")
+    assert paid == int(gas().amount[0].amount) - 1
 
 
 # -- 6: timestamp nonces --------------------------------------------------------------------------

@@ -93,6 +93,17 @@ def _of_link(body: Any) -> list[Any]:
     ]
 
 
+def test_a_subscription_begins_with_the_recorded_snapshot() -> None:
+    living = 0
+    for recorded, ours in played().snapshots:
+        told = recorded["contents"]
+        assert shape_differences(told, ours) == []
+        orders = [plain(row) for row in told.get("orders", [])]
+        assert [plain(row) for row in ours.get("orders", [])] == orders
+        living += len(orders)
+    assert living > 10
+
+
 def market_messages(channel: str, id_: str | None) -> tuple[list[Any], list[Any]]:
     """What was said of a market, recorded and our own, as long as somebody listened."""
     recorded = [

@@ -18,6 +18,7 @@ from dydx_v4_client.indexer.candles_resolution import CandlesResolution
 from dydx_v4_client.indexer.rest.constants import OrderStatus
 from dydx_v4_client.indexer.rest.indexer_client import IndexerClient
 from dydx_v4_client.indexer.socket.websocket import IndexerSocket
+from v4_proto.dydxprotocol.clob.tx_pb2 import MsgCancelOrder
 
 from core.paper.network import PaperNetwork, PaperSettings
 from tests.core.paper.chain_kit import BUY, GTT, IOC, SELL, Trader, trader
@@ -98,12 +99,14 @@ async def every_account_method(client: IndexerClient, address: str) -> None:
     assert (await ask.get_parent_transfers(address, 0))["transfers"]
     assert len(await ask.list_parent_orders(address, 0)) == 1
     assert (await ask.search_traders(address))["result"]["address"] == address
-    assert (await ask.get_funding_payments(address, 0))["fundingPayments"] == []
-    assert (await ask.get_funding_payments_for_parent_subaccount(address, 0)) == {
-        "fundingPayments": []
-    }
-    assert (await ask.get_subaccount_historical_pnls(address, 0))["historicalPnl"] == []
-    assert (await ask.get_parent_historical_pnls(address, 0))["historicalPnl"] == []
+    # At a full hour these have rows.
+    for name, body in (
+        ("fundingPayments", await ask.get_funding_payments(address, 0)),
+        ("fundingPayments", await ask.get_funding_payments_for_parent_subaccount(address, 0)),
+        ("historicalPnl", await ask.get_subaccount_historical_pnls(address, 0)),
+        ("historicalPnl", await ask.get_parent_historical_pnls(address, 0)),
+    ):
+        assert isinstance(body[name], list)
     await ask.get_parent_subaccount_positions(address, 0)
     await ask.get_parent_subaccount_asset_positions(address, 0)
 
@@ -284,3 +287,40 @@ async def test_what_was_traded_is_still_known_after_a_restart(
         await fills_shown(network, one, 2)
         closed = await client.account.get_subaccount_perpetual_positions(one.address, 0)
         assert closed["positions"][0]["status"] == "CLOSED"
+
+
+async def test_a_long_term_order_is_open_after_a_restart_and_can_be_cancelled(
+    tmp_path: Path,
+) -> None:
+    async with paper(tmp_path) as network:
+        one = await funded(network, 14)
+        good_til = int(network.exchange.time.timestamp()) + 600
+        order = one.order(
+            BUY, "10", "5", tif=GTT, client_id=9, flags=64, good_til_block_time=good_til
+        )
+        assert network.exchange.check_tx(one.sign(order)).code == 0
+        await order_shown(network, one, "OPEN")
+    async with paper(tmp_path) as network:
+        await order_shown(network, one, "OPEN")
+        async with listening(f"ws://127.0.0.1:{network.ws_port}/v4/ws") as stream:
+            snapshot = await stream.subscribe("v4_subaccounts", f"{one.address}/0")
+            assert [each["status"] for each in snapshot["contents"]["orders"]] == ["OPEN"]
+            cancel = MsgCancelOrder(
+                order_id=one.order_id(9, flags=64), good_til_block_time=good_til + 1
+            )
+            assert network.exchange.check_tx(one.sign(cancel, sequence=1)).code == 0
+            heard = await stream.hear_until(lambda each: "orders" in each["contents"])
+            told = heard["contents"]["orders"][0]
+            assert (told["status"], told["totalFilled"]) == ("CANCELED", "0")
+        await order_shown(network, one, "CANCELED")
+
+
+async def order_shown(network: PaperNetwork, one: Trader, status: str) -> None:
+    """Wait until REST lists the trader's one order with this status."""
+    client = IndexerClient(root(network))
+    async with asyncio.timeout(10):
+        while True:
+            listed = await client.account.get_subaccount_orders(one.address, 0)
+            if [each["status"] for each in listed] == [status]:
+                return
+            await asyncio.sleep(0.05)

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.paper.happenings import (
@@ -154,6 +154,7 @@ steps = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(steps, st.integers(0, 24))
 def test_any_trades_add_up_and_a_restart_in_between_changes_nothing(
     trades: list[tuple[Any, int, int, bool]], restart_after: int

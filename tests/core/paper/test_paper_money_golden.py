@@ -8,6 +8,7 @@ import datetime as dt
 from decimal import Decimal
 
 import pytest
+from v4_proto.dydxprotocol.clob.order_pb2 import BuilderCodeParameters
 
 from core.dydx.protocol import USDC_DENOM
 from core.paper.funds import DISTRIBUTION, FEE_COLLECTOR, module_address
@@ -18,7 +19,7 @@ from core.paper.happenings import (
     Rewarded,
     SubaccountChanged,
 )
-from tests.core.paper.chain_kit import BUY, GOVERNANCE, LINK, NOON, SELL, SOL, lab
+from tests.core.paper.chain_kit import BUY, GOVERNANCE, GTT, LINK, NOON, SELL, SOL, lab, trader
 from tests.core.paper.money_kit import events, fund_of, rest, shown, usdc
 
 ETH = 1
@@ -183,3 +184,32 @@ def test_fees_go_to_the_collector_and_from_there_to_those_who_stake() -> None:
     assert collected == 4_680_000 - 1_029_600
     assert made.exchange.balance(FEE_COLLECTOR, USDC_DENOM) == 0
     assert made.exchange.balance(DISTRIBUTION, USDC_DENOM) == staked + collected
+
+
+def test_a_builder_gets_his_part_of_both_sides_on_top_of_the_fees() -> None:
+    """As a real node did it: the builder's fee is rounded up and no part of the fill's fee."""
+    made = lab()
+    market = GOVERNANCE.by_ticker("NEAR-USD")
+    made.exchange.set_price("NEAR-USD", Decimal("1.3"))
+    one, maker, builder = made.funded(1, 1_000), made.funded(2, 100_000), trader(3)
+    for who, side, size, ppm, client_id in ((maker, SELL, 100, 777, 1), (one, BUY, 51, 1234, 2)):
+        code = BuilderCodeParameters(builder_address=builder.address, fee_ppm=ppm)
+        made.place(
+            who,
+            side,
+            size,
+            "1.32",
+            client_id=client_id,
+            tif=GTT,
+            pair=market.id,
+            builder_code_parameters=code,
+        )
+    made.block()
+
+    fills = events(made, Filled)
+    assert [(row.fee_quote_quantums, row.builder_fee_quote_quantums) for row in fills] == [
+        (33_660, 83_073),
+        (-7_405, 52_308),
+    ]
+    assert made.exchange.balance(builder.address, USDC_DENOM) == 135_381
+    assert (usdc(made, one), usdc(made, maker)) == ("932.563267", "100067.275097")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import dataclasses
 import datetime as dt
 from decimal import Decimal
 from typing import Any
@@ -13,9 +11,7 @@ from v4_proto.cosmos.bank.v1beta1 import query_pb2 as bank
 from v4_proto.cosmos.bank.v1beta1.tx_pb2 import MsgSend
 from v4_proto.cosmos.base.v1beta1.coin_pb2 import Coin
 from v4_proto.dydxprotocol.blocktime import query_pb2 as blocktime
-from v4_proto.dydxprotocol.epochs import query_pb2 as epochs
 from v4_proto.dydxprotocol.feetiers import query_pb2 as feetiers
-from v4_proto.dydxprotocol.perpetuals import query_pb2 as perpetuals
 from v4_proto.dydxprotocol.sending.transfer_pb2 import MsgWithdrawFromSubaccount, Transfer
 from v4_proto.dydxprotocol.sending.tx_pb2 import MsgCreateTransfer
 from v4_proto.dydxprotocol.stats import query_pb2 as stats
@@ -23,20 +19,15 @@ from v4_proto.dydxprotocol.subaccounts import query_pb2 as subaccounts
 from v4_proto.dydxprotocol.subaccounts.subaccount_pb2 import SubaccountId
 
 from core.dydx.protocol import USDC_DENOM
-from core.paper.exchange import Exchange
 from core.paper.fees import Fees
 from core.paper.funds import module_address
-from core.paper.happenings import Filled, FundingIndexed, PremiumSampled, Rewarded
-from core.paper.prices import PriceSettings
-from core.paper.queries import Queries
+from core.paper.happenings import Filled, Rewarded
 from core.paper.state import Subaccount, Volume
 from tests.core.paper.chain_kit import (
     BUY,
     EIGEN,
     GOVERNANCE,
     LINK,
-    NO_LADDER,
-    NOON,
     SELL,
     SOL,
     Lab,
@@ -44,31 +35,10 @@ from tests.core.paper.chain_kit import (
     gas,
     lab,
 )
-from tests.core.paper.money_kit import events, rest, shown
+from tests.core.paper.money_kit import ask, events, governed, rest, shown
 
 USDC = 1_000_000
 MILLION = 10**12
-
-
-def ask(made: Lab, method: str, request: Any, answer: Any) -> Any:
-    """A node's answer."""
-    queries = Queries(made.exchange, "paper")
-    return answer.FromString(queries.answer(method, request.SerializeToString()))
-
-
-def governed(start: dt.datetime = NOON, **answers: Any) -> Lab:
-    """A chain that begins then and whose governance answers these methods (last part of their name)
-    otherwise.
-    """
-    changed = copy.deepcopy(GOVERNANCE.answers)
-    for name, answer in answers.items():
-        changed[next(key for key in changed if key.endswith(f"/{name}"))] = answer
-    governance = dataclasses.replace(GOVERNANCE, answers=changed)
-    exchange = Exchange(governance, book=NO_LADDER, prices=PriceSettings(mode="still"))
-    exchange.genesis(start)
-    made = Lab(exchange, now=start)
-    exchange.subscribe(made.told.append)
-    return made
 
 
 # -- fees -----------------------------------------------------------------------------------
@@ -352,106 +322,6 @@ def test_somebody_below_zero_closes_the_gate_of_his_collateral_pool() -> None:
     assert deliver(made, one, move(one, "withdraw")) == blocked(one)
     assert deliver(made, isolated, move(isolated, "withdraw")) == ("", 0, "")
     assert gate(made, EIGEN) == (0, 0, 0)
-
-
-# -- clocks and premiums --------------------------------------------------------------------
-
-
-def test_clocks_tick_on_the_half_minute_and_on_the_hour() -> None:
-    made = lab()
-    heights: dict[str, list[dt.datetime]] = {"sample": [], "funding": []}
-    while made.now < NOON + dt.timedelta(hours=1, minutes=2):
-        made.now += dt.timedelta(seconds=9)
-        block = made.block()
-        for name, kind in (("sample", PremiumSampled), ("funding", FundingIndexed)):
-            if any(isinstance(event, kind) for event in block.events):
-                heights[name].append(block.time)
-
-    assert [time.second // 10 for time in heights["sample"]] == [3] * 62
-    assert len({time.replace(second=0) for time in heights["sample"]}) == 62
-    assert [(time.hour, time.minute) for time in heights["funding"]] == [(13, 0)]
-    answer = ask(
-        made,
-        "/dydxprotocol.epochs.Query/EpochInfoAll",
-        epochs.QueryAllEpochInfoRequest(),
-        epochs.QueryEpochInfoAllResponse,
-    )
-    two = int(NOON.timestamp()) + 7_200
-    found = [(row.name, row.duration, row.next_tick) for row in answer.epoch_info]
-    assert found[1:] == [("funding-tick", 3_600, two), ("stats-epoch", 3_600, two)]
-    assert found[0][:2] == ("funding-sample", 60)
-
-
-@pytest.mark.parametrize(
-    ("bids", "asks", "premium"),
-    [
-        ([(500, "10.1"), (500, "10.0")], [], 9_999),
-        ([(100, "10.1"), (500, "10.05")], [], 6_006),
-        ([(400, "10.1")], [], 0),
-        ([(500, "9.9")], [(500, "10.1")], 0),
-        ([], [(600, "9.8")], -20_000),
-        ([(60, "10.5"), (5_000, "9")], [], 0),
-        ([(100_000, "60")], [], 3_000_000),
-    ],
-)
-def test_the_premium_is_measured_at_the_impact_notional(
-    bids: list[tuple[int, str]], asks: list[tuple[int, str]], premium: int
-) -> None:
-    """LINK at 10 USD, measured at 5,000 USD (its size rounded up: not 10,000): 400 at 10.1 are
-    too few; a bid at 60 is capped.
-    """
-    made = lab()
-    made.exchange.set_price("LINK-USD", Decimal(10))
-    maker = made.funded(2, 100_000_000)
-    for number, (side, size, price) in enumerate(
-        [(BUY, *row) for row in bids] + [(SELL, *row) for row in asks]
-    ):
-        rest(made, maker, side, size, price, LINK, number)
-    made.block()
-
-    answer = ask(
-        made,
-        "/dydxprotocol.perpetuals.Query/PremiumVotes",
-        perpetuals.QueryPremiumVotesRequest(),
-        perpetuals.QueryPremiumVotesResponse,
-    )
-    votes = {
-        row.perpetual_id: list(row.premiums) for row in answer.premium_votes.all_market_premiums
-    }
-    assert votes == ({LINK: [premium]} if premium else {})
-
-
-@pytest.mark.parametrize(
-    ("start", "step_s", "minutes", "samples"),
-    [(0, 2, 30, range(29, 34)), (30, 2, 20, range(19, 24)), (0, 9, 30, range(1))],
-    ids=["an hour", "half an hour", "too few votes in a minute"],
-)
-def test_a_premium_that_lasts_becomes_the_rate_of_the_hour(
-    start: int, step_s: int, minutes: int, samples: range
-) -> None:
-    """The book stands one percent above the oracle for a while. A minute needs 15 votes and the
-    hour 60 samples: what is missing counts as nothing. Then 100 ppm of interest come on top, all
-    for eight hours.
-    """
-    made = governed(NOON + dt.timedelta(minutes=start))
-    made.exchange.set_price("LINK-USD", Decimal(10))
-    maker = made.funded(2, 1_000_000)
-    until = made.now + dt.timedelta(minutes=minutes)
-    number = 0
-    while made.now < NOON + dt.timedelta(hours=1, seconds=10):
-        if made.now < until and number % 30 == 0:
-            rest(made, maker, BUY, 5_000, "10.1", LINK, number)
-        number += 1
-        made.now += dt.timedelta(seconds=step_s)
-        made.block()
-    made.blocks(2)
-
-    found = [row.rate_ppm for row in events(made, PremiumSampled) if row.perpetual_id == LINK]
-    [funding] = [row for row in events(made, FundingIndexed) if row.perpetual_id == LINK]
-    assert found.count(9_999) in samples
-    assert len(found) == 60 - start
-    assert funding.rate_ppm == found.count(9_999) * 9_999 // 60 + 100
-    assert funding.funding_index == funding.rate_ppm * 10 // 8
 
 
 def test_a_collateral_pool_holds_what_the_subaccounts_behind_it_hold() -> None:

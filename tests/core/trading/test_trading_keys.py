@@ -306,6 +306,7 @@ async def test_a_crash_while_leaving_ends_with_orders_gone_and_the_key_erased(
     await house.end()
     await house.begin()
     left = await house.settled(leaving.id, "done")
+    assert (left.report["cancelled"], left.report["left"]) == (2, 0)
     assert await open_orders(house, owner.address) == []
     assert await Credential.all().count() == 0
     assert not await house.desk.accounts(await house.ada())

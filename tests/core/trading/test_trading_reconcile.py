@@ -166,6 +166,11 @@ async def test_who_holds_something_does_not_wait_behind_the_others(room: Room) -
     assert room.indexer.asked == [f"{FILLS} NORMAL"]
 
 
+async def test_an_account_that_somebody_waits_for_is_read_before_all_others(room: Room) -> None:
+    assert await room.reconciler.catch_up()
+    assert room.indexer.asked == [f"{FILLS} URGENT"]
+
+
 async def test_positions_are_asked_for_when_fills_outdate_the_snapshot(room: Room) -> None:
     room.indexer.rows = [FILL]
     assert await room.reconciler.run()
