@@ -531,7 +531,7 @@ def test_the_curl_line_of_a_page_sends_an_alert_that_the_grammar_takes(
     import datetime as dt
 
     from core.signals.alert import Action
-from core.signals.grammar import parse_alert, secret_of
+    from core.signals.grammar import parse_alert, secret_of
     from core.signals.reading import read_object
 
     sent = tmp_path / "arguments"

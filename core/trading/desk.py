@@ -156,6 +156,9 @@ class Desk(Protocol):
     async def is_revoked(self, trader: TraderView, work_id: int) -> bool:
         """Whether the chain lists a key no more. Codes: unknown_work, network_unreachable."""
 
+    async def open_key_work(self, trader: TraderView) -> list[KeyWorkView]:
+        """Work on keys that is under way or waits for this trader, oldest first."""
+
     async def key_work(self, work_id: int) -> KeyWorkView:
         """How work on a key stands; for the notifier. Code: unknown_work."""
 

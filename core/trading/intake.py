@@ -83,6 +83,10 @@ class AlertDesk:
         account = await accounts.get(strategy.account_id)
         markets = self._office.venues[account.network].stream.markets  # type: ignore[index]
         allowed = strategy.allowed_symbols or list(markets.tickers())
+        credential = await accounts.credential(account.id)
+        if credential is not None and credential.clob_pairs is not None:
+            of_key = [markets.by_pair(pair) for pair in credential.clob_pairs]
+            allowed = [one.ticker for one in of_key if one and one.ticker in allowed] or allowed
         ticker = "BTC-USD" if "BTC-USD" in allowed or not allowed else allowed[0]
         market = markets.get(ticker)
         if market is None:

@@ -36,6 +36,7 @@ from core.trading.venue import Venue
 log = structlog.get_logger(__name__)
 
 IDLE_EVERY_S = 600.0
+OPENED_AT_ONCE = 16
 
 
 READ_AT_ONCE = 10
@@ -63,7 +64,7 @@ class Lanes:
         self._parts_of = parts_of
         self._seats: dict[int, _Seat] = {}
         self._by_subaccount: dict[Subaccount, dict[int, _Seat]] = {}
-        self._opening = asyncio.Lock()
+        self._opening: dict[int, asyncio.Lock] = {}
         self._reading = asyncio.Semaphore(READ_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
         self.reconciled: dict[int, bool] = {}
@@ -104,7 +105,7 @@ class Lanes:
 
     async def open(self, account: Account) -> bool:
         """Starts a lane after its first reconciliation; False while the network cannot be read."""
-        async with self._opening:
+        async with self._opening.setdefault(account.id, asyncio.Lock()):
             return await self._open(account)
 
     async def _open(self, account: Account) -> bool:
@@ -236,9 +237,14 @@ class Lanes:
         await self._open_waiting([row for row in active if row.network == venue.network.name])
 
     async def _open_waiting(self, rows: list[Account]) -> None:
-        for account in rows:
-            if self.get(account.id) is None:
+        """Several at once: the indexer's budget decides how fast, and shares it out fairly."""
+        gate = asyncio.Semaphore(OPENED_AT_ONCE)
+
+        async def attempt(account: Account) -> None:
+            async with gate:
                 await self._attempt(self.open(account), account.id)
+
+        await asyncio.gather(*(attempt(row) for row in rows if self.get(row.id) is None))
 
     async def _on_prices(self, venue: Venue) -> None:
         for seat in self._seats.values():

@@ -12,6 +12,7 @@ from handlers.chat.deps import ChatDeps
 from handlers.chat.sending import answer, say, show
 from handlers.chat.texts import accounts as texts
 from handlers.chat.texts.key_work import progress
+from handlers.chat.texts.screen import Screen
 
 
 def build_router() -> Router:
@@ -29,13 +30,19 @@ def build_router() -> Router:
 
 async def list_command(message: Message, bot: Bot, deps: ChatDeps, trader: TraderView) -> None:
     """/accounts"""
-    await say(bot, message.chat.id, texts.account_list(await deps.desk.accounts(trader)))
+    await say(bot, message.chat.id, await _list(deps, trader))
 
 
 async def list_button(query: CallbackQuery, bot: Bot, deps: ChatDeps, trader: TraderView) -> None:
     """The list, from a button."""
     await answer(query)
-    await show(bot, query, texts.account_list(await deps.desk.accounts(trader)))
+    await show(bot, query, await _list(deps, trader))
+
+
+async def _list(deps: ChatDeps, trader: TraderView) -> Screen:
+    """Accounts, and the keys that are on their way."""
+    accounts = await deps.desk.accounts(trader)
+    return texts.account_list(accounts, await deps.desk.open_key_work(trader))
 
 
 async def _account(deps: ChatDeps, trader: TraderView, account_id: int) -> AccountView:

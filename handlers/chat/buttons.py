@@ -40,7 +40,7 @@ class OfferButton(CallbackData, prefix="of"):
 class KeyButton(CallbackData, prefix="kw"):
     """Something about work on a key."""
 
-    action: Literal["retry", "abandon", "abandon_yes", "erase", "remove", "check"]
+    action: Literal["show", "retry", "abandon", "abandon_yes", "erase", "remove", "check"]
     work_id: Number
 
 

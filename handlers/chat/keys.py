@@ -23,6 +23,7 @@ def build_router() -> Router:
     router.callback_query.register(make, Connecting.offer, OfferButton.filter(F.do == "make"))
     router.callback_query.register(check, Connecting.offer, OfferButton.filter(F.do == "check"))
     router.callback_query.register(other, Connecting.offer, OfferButton.filter())
+    router.callback_query.register(show_work, KeyButton.filter(F.action == "show"))
     router.callback_query.register(retry, KeyButton.filter(F.action == "retry"))
     router.callback_query.register(ask_abandon, KeyButton.filter(F.action == "abandon"))
     router.callback_query.register(abandon, KeyButton.filter(F.action == "abandon_yes"))
@@ -112,6 +113,19 @@ async def other(
 
 
 # work under way
+
+
+async def show_work(
+    query: CallbackQuery, bot: Bot, deps: ChatDeps, trader: TraderView, callback_data: KeyButton
+) -> None:
+    """How work on a key stands, from the list of accounts."""
+    works = {work.id: work for work in await deps.desk.open_key_work(trader)}
+    work = works.get(callback_data.work_id)
+    if work is None:
+        raise DeskError("unknown_work", "This is over; there is nothing to do any more.")
+    await answer(query)
+    screen = work_texts.told(work) if work.state == "stuck" else work_texts.progress(work)
+    await show(bot, query, screen)
 
 
 async def retry(

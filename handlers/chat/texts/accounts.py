@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from aiogram.types import InlineKeyboardButton
 from aiogram.utils.formatting import Bold, Code, Text
 
+from core.trading.key_views import KeyWorkView
 from core.trading.views import AccountView
-from handlers.chat.buttons import AccountButton, CancelButton, MenuButton
+from handlers.chat.buttons import AccountButton, CancelButton, KeyButton, MenuButton
 from handlers.chat.texts import numbers
 from handlers.chat.texts.keys import markets_line
 from handlers.chat.texts.screen import (
     LOOK,
     PAPER,
+    WAITING,
     Screen,
     button,
     keyboard,
@@ -42,9 +45,9 @@ def funds(account: AccountView) -> str:
     return shown if free is None else f"{shown} · free {numbers.amount(free)}"
 
 
-def account_list(accounts: Sequence[AccountView]) -> Screen:
-    """/accounts"""
-    if not accounts:
+def account_list(accounts: Sequence[AccountView], works: Sequence[KeyWorkView] = ()) -> Screen:
+    """/accounts; `works`: keys that are being made, and accounts that are being disconnected."""
+    if not accounts and not works:
         return Screen(
             Text("No account is connected yet."),
             keyboard([button("Connect an account", MenuButton(what="connect"))]),
@@ -64,9 +67,17 @@ def account_list(accounts: Sequence[AccountView]) -> Screen:
                 ]
                 for account in accounts[:MAX_LISTED]
             ),
+            *([_work_button(work)] for work in works[:MAX_LISTED]),
             [button("Connect another", MenuButton(what="connect"))],
         ),
     )
+
+
+def _work_button(work: KeyWorkView) -> InlineKeyboardButton:
+    what = {"make": "Trading key", "leave": "Disconnecting", "remove": "Removing a key"}[work.kind]
+    sign = LOOK if work.state == "stuck" else WAITING
+    label = f"{sign} {what} · {short_address(work.address)}"
+    return button(label, KeyButton(action="show", work_id=work.id))
 
 
 def account_screen(account: AccountView) -> Screen:

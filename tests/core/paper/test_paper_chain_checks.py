@@ -14,8 +14,7 @@ import pytest
 from v4_proto.cosmos.bank.v1beta1.tx_pb2 import MsgSend
 from v4_proto.cosmos.base.v1beta1.coin_pb2 import Coin
 from v4_proto.cosmos.tx.v1beta1.tx_pb2 import Tx
-from v4_proto.dydxprotocol.accountplus.tx_pb2 import MsgAddAuthenticator
-from v4_proto.dydxprotocol.clob.tx_pb2 import MsgCancelOrder, MsgPlaceOrder, OrderBatch
+from v4_proto.dydxprotocol.clob.tx_pb2 import MsgPlaceOrder, OrderBatch
 from v4_proto.dydxprotocol.sending.transfer_pb2 import MsgDepositToSubaccount, Transfer
 from v4_proto.dydxprotocol.sending.tx_pb2 import MsgCreateTransfer
 from v4_proto.dydxprotocol.subaccounts.subaccount_pb2 import SubaccountId

@@ -12,6 +12,7 @@ import pytest
 from core.dydx.protocol import Side
 from core.dydx.quantums import Scale
 from core.paper.book import Book, BookShape
+from core.paper.clearing import SYNTHETIC_MAKER
 from core.paper.happenings import (
     Filled,
     OracleMoved,
@@ -20,7 +21,6 @@ from core.paper.happenings import (
     SubaccountChanged,
     Transferred,
 )
-from core.paper.matching import SYNTHETIC_MAKER
 from tests.core.paper.chain_kit import (
     BUY,
     EIGEN,

@@ -136,6 +136,10 @@ class FakeKeys:
         self._own_work(trader, work_id)
         return not self.listed
 
+    async def open_key_work(self, trader: TraderView) -> list[KeyWorkView]:
+        over = ("done", "failed", "abandoned")
+        return [w for w in self.works.values() if w.trader_id == trader.id and w.state not in over]
+
     async def key_work(self, work_id: int) -> KeyWorkView:
         if work_id not in self.works:
             raise DeskError("unknown_work", "There is nothing to do any more.")

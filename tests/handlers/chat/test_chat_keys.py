@@ -211,6 +211,10 @@ async def test_a_stuck_key_says_why_and_is_tried_again_or_given_up(world: ChatWo
     told = await world.latest(ann)
     assert "dYdX refused the key." in told.text
     assert "stays here, encrypted" in told.text
+    listed = await world.say(ann, "/accounts")
+    again = await world.tap(ann, listed, "Trading key")
+    assert again is not None
+    assert "dYdX refused the key." in again.text
     await world.tap(ann, told, "Try again")
     assert world.desk.works[work.id].state == "sealed"
     world.desk.move_work(work.id, "stuck")
@@ -294,7 +298,7 @@ async def test_nobody_reaches_anothers_key(world: ChatWorld) -> None:
     me = await world.trader(ann)
     work = world.desk.add_work(me.id, "make", "stuck", None, authenticator_id=0)
     shown = await world.start(eve)
-    for action in ("retry", "abandon_yes", "erase", "check", "remove"):
+    for action in ("show", "retry", "abandon_yes", "erase", "check", "remove"):
         data = KeyButton(action=action, work_id=work.id).pack()
         await world.forge(eve, shown.id, data)
     assert world.desk.works[work.id].state == "stuck"
