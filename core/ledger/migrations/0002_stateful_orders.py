@@ -3,11 +3,11 @@ short-term IOC orders, which is what the defaults say.
 """
 
 # ruff: noqa: RUF012
-from tortoise import migrations
-from tortoise.migrations import operations as ops
-from core.ledger.fields import MoneyField
-from tortoise import fields
+from tortoise import fields, migrations
 from tortoise.indexes import Index
+from tortoise.migrations import operations as ops
+
+from core.ledger.fields import MoneyField
 
 
 class Migration(migrations.Migration):
