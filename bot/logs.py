@@ -39,8 +39,10 @@ def set_up_logs(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for noisy in ("httpx", "httpcore", "aiosqlite", "tortoise", "apscheduler", "websockets"):
+    for noisy in ("httpx", "httpcore", "aiosqlite", "tortoise", "websockets"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # it warns whenever a check of the accounts takes longer than the time to the next one
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
     # aiogram logs whole updates when one cannot be decoded; nothing of theirs may reach a log.
     for talkative in ("aiogram", "aiogram.event", "aiogram.dispatcher", "aiohttp.access"):
         logging.getLogger(talkative).setLevel(logging.CRITICAL)

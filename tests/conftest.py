@@ -7,11 +7,13 @@ gives a place where there is no ledger yet.
 from __future__ import annotations
 
 import datetime as dt
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from core.ledger.address import parse_address
 from core.ledger.migrating import migrate
@@ -20,6 +22,15 @@ from tests.postgres import Server, in_thread, running_server
 
 MIGRATED_AT = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 TEMPLATE = "ledger_template"
+
+# How long an example takes is the machine's affair. CI tries the same ones each time.
+settings.register_profile(
+    "perpgram",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize="CI" in os.environ,
+)
+settings.load_profile("perpgram")
 
 
 @pytest.fixture(scope="session")
