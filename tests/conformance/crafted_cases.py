@@ -261,7 +261,7 @@ async def _(lab: Lab) -> None:
             label = f"cancel {index}.{step}"
             await lab.send(label, one, cancel(order_id, good_til_block=gtb), memo=label)
         again = draft.order(client_id=order_id.client_id, gtb=lab.rng.choice((14, 16, 31)))
-        await lab.send(f"order {index} again", one, again)
+        await lab.send(f"order {index} again", one, again, memo="again")
         await lab.room.chain.blocks(1)
 
 

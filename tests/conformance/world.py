@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.conformance.chain import Chain
-from tests.conformance.checks import Chapter, expect
+from tests.conformance.checks import Chapter, expect, until
 from tests.conformance.markets import Market, Markets
 from tests.conformance.people import Bank, Person
 from tests.conformance.rest import Rest
 from tests.conformance.stream import Account, Socket
 from tests.conformance.target import Target
+
+LARGEST_LAG = 20
 
 
 class World:
@@ -32,8 +34,14 @@ class World:
         """Raises Mismatch where the network is not the one that is meant, or gives no money."""
         await self.chain.start()
         expect(self.chain.chain_id, self.target.chain_id, "the chain id")
+        await until("an indexer at the node's height", self._keeps_up, within_s=30.0, pause_s=3.0)
         await self.markets.load()
         await self.bank.open(people)
+
+    async def _keeps_up(self) -> bool:
+        """Whether the indexer is at most some blocks behind the node."""
+        height = int((await self.rest.get("/height"))["height"])
+        return height >= self.chain.height - LARGEST_LAG
 
     async def socket(self) -> Socket:
         """A new websocket connection, closed with the run."""
