@@ -156,7 +156,6 @@ REFUSED: dict[str, tuple[Callable[[ProcessHouse], dict[str, str]], str]] = {
         "127.0.0.1:1",
     ),
     "a folder that cannot be": (unwritable_ledger, "a-file"),
-    "mainnet": (lambda house: {"NETWORKS": "paper,mainnet"}, "mainnet"),
 }
 
 

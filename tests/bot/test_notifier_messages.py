@@ -56,7 +56,7 @@ async def test_a_signal_has_one_card_that_is_edited_and_a_reply_when_it_ends(
         (replace(order, state="accepted", filled_size=Decimal(0)), "⏳ waiting for the fill"),
         (
             replace(order, state="unknown", filled_size=Decimal(0)),
-            "👁 the bot will watch stop and target; they do not rest on chain",
+            "🛡 stop and target go on chain as soon as it fills",
         ),
     ):
         world.desk.signal_rows[signal_id] = replace(filled, state="stored", orders=(step,))
