@@ -8,11 +8,14 @@ import hashlib
 from typing import Any, Final
 
 from v4_proto.cosmos.base.tendermint.v1beta1 import query_pb2 as tendermint
+from v4_proto.cosmos.crypto.ed25519.keys_pb2 import PubKey
 
 from core.paper.exchange import Exchange
 from core.paper.transactions import encode_address
 
+PUBLIC_KEY: Final = hashlib.sha256(b"perpgram paper validator key").digest()
 PROPOSER: Final = hashlib.sha256(b"perpgram paper proposer").digest()[:20]
+_CHANNELS: Final = bytes.fromhex("402021222330386061")
 _VALIDATORS: Final = hashlib.sha256(b"perpgram paper validators").digest()
 
 
@@ -37,17 +40,23 @@ def node_info(exchange: Exchange, moniker: str) -> tendermint.GetNodeInfoRespons
     node.protocol_version.p2p, node.protocol_version.block = 8, 11
     node.default_node_id = hashlib.sha256(moniker.encode()).hexdigest()[:40]
     node.network, node.version, node.moniker = exchange.chain_id, "0.38.5", moniker
-    node.other.tx_index = "on"
+    node.listen_addr, node.channels = "tcp://127.0.0.1:26656", _CHANNELS
+    node.other.tx_index, node.other.rpc_address = "on", "tcp://127.0.0.1:26657"
     version = answer.application_version
     version.name, version.app_name, version.version = "dydxprotocol", "dydxprotocold", "9.6.1"
     version.cosmos_sdk_version = "v0.50.6"
     return answer
 
 
-def validator_set(exchange: Exchange) -> tendermint.GetLatestValidatorSetResponse:
-    """The one validator."""
-    answer = tendermint.GetLatestValidatorSetResponse(block_height=exchange.height)
-    answer.validators.add(address=encode_address(PROPOSER), voting_power=500_000)
+def validator_set(
+    exchange: Exchange, height: int | None = None
+) -> tendermint.GetLatestValidatorSetResponse:
+    """The one validator, at the last height or another."""
+    answer = tendermint.GetLatestValidatorSetResponse(block_height=height or exchange.height)
+    one = answer.validators.add(
+        address=encode_address(PROPOSER, "dydxvalcons"), voting_power=500_000
+    )
+    one.pub_key.Pack(PubKey(key=PUBLIC_KEY), type_url_prefix="/")
     answer.pagination.total = 1
     return answer
 

@@ -213,7 +213,7 @@ class Exchange(Committed):
         signed = decode(raw)
         if not signed.messages:
             raise Refused("sdk", 18, "must contain at least one message: invalid request")
-        if signed.is_clob:
+        if signed.has_orders:
             raise Refused("undefined", 111222, "recovered: assert deliverTx mode failed\nstack:\n")
         self._checker.simulate(signed)
         self._delivery.try_out(signed.messages)

@@ -32,7 +32,7 @@ from core.paper.queries import Queries
 from core.paper.state import Changes
 from core.paper.transactions import tx_hash
 
-_BROADCAST: Final = "/cosmos.tx.v1beta1.Service/BroadcastTx"
+BROADCAST: Final = "/cosmos.tx.v1beta1.Service/BroadcastTx"
 _HEIGHT_HEADER: Final = "x-cosmos-block-height"
 _CACHE_SIZE: Final = 200_000
 _MAX_MESSAGE: Final = 16 * 1024 * 1024
@@ -129,6 +129,11 @@ class Node(grpc.GenericRpcHandler):  # type: ignore[type-arg]
         return self._own_queries[1].answer(method, request)
 
     @property
+    def methods(self) -> list[str]:
+        """Full names of the gRPC methods it answers."""
+        return [*self._queries.methods, BROADCAST]
+
+    @property
     def exchange(self) -> Exchange:
         """The chain as this node knows it."""
         if not self.faults.is_alone:
@@ -148,8 +153,8 @@ class Node(grpc.GenericRpcHandler):  # type: ignore[type-arg]
         if self.faults.down:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "the node is down")
         try:
-            if method == _BROADCAST:
-                return await self._broadcast(BroadcastTxRequest.FromString(request))
+            if method == BROADCAST:
+                return await self.broadcast(BroadcastTxRequest.FromString(request))
             return await self._query(method, request, context)
         except DecodeError:
             await context.abort(grpc.StatusCode.INTERNAL, "grpc: error while unmarshaling request")
@@ -165,7 +170,8 @@ class Node(grpc.GenericRpcHandler):  # type: ignore[type-arg]
         finally:
             await context.send_initial_metadata(((_HEIGHT_HEADER, height),))
 
-    async def _broadcast(self, request: BroadcastTxRequest) -> bytes:
+    async def broadcast(self, request: BroadcastTxRequest) -> bytes:
+        """What the node says of a transaction sent to it. Raises Failed."""
         raw = bytes(request.tx_bytes)
         if not raw:
             raise Failed(grpc.StatusCode.INVALID_ARGUMENT, "invalid empty tx")

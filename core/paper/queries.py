@@ -32,7 +32,7 @@ from v4_proto.dydxprotocol.rewards import query_pb2 as rewards
 from v4_proto.dydxprotocol.vault import query_pb2 as vault
 
 from core.dydx.protocol import OrderFlags
-from core.paper import blocks, other_queries, tx_service
+from core.paper import blocks, other_queries, supply_queries, tx_service
 from core.paper.addresses import complaint
 from core.paper.exchange import Exchange
 from core.paper.failures import Failed
@@ -66,7 +66,8 @@ class Queries:
             **self._clob(),
             **self._accounts(),
             **MoneyQueries(exchange).handlers(),
-            **other_queries.handlers(exchange.governance),
+            **other_queries.handlers(exchange),
+            **supply_queries.handlers(exchange),
         }
 
     def answer(self, method: str, request: bytes) -> bytes:
@@ -78,6 +79,11 @@ class Queries:
         if method not in self._static:
             self._static[method] = self._static_answer(method)
         return self._static[method]
+
+    @property
+    def methods(self) -> list[str]:
+        """Full names of what can be asked."""
+        return list(dict.fromkeys([*self._handlers, *self._exchange.governance.answers]))
 
     def _static_answer(self, method: str) -> bytes:
         recorded = self._exchange.governance.answers.get(method)
@@ -108,21 +114,34 @@ class Queries:
             "/cosmos.base.tendermint.v1beta1.Service/GetNodeInfo": lambda _: blocks.node_info(
                 exchange, self._moniker
             ),
+            "/cosmos.tx.v1beta1.Service/GetTxsEvent": lambda request: tx_service.get_txs_event(
+                exchange, request
+            ),
             "/cosmos.base.tendermint.v1beta1.Service/GetLatestValidatorSet": lambda _: (
                 blocks.validator_set(exchange)
             ),
+            "/cosmos.base.tendermint.v1beta1.Service/GetValidatorSetByHeight": self._validators,
             "/cosmos.base.node.v1beta1.Service/Status": self._status,
             "/dydxprotocol.blocktime.Query/PreviousBlockInfo": self._previous_block,
         }
 
     def _block_by_height(self, request: tendermint.GetBlockByHeightRequest) -> Any:
-        height = request.height or self._exchange.height
+        return blocks.block_by_height(self._exchange, self._height(request.height))
+
+    def _validators(self, request: tendermint.GetValidatorSetByHeightRequest) -> Any:
+        height = self._height(request.height)
+        return tendermint.GetValidatorSetByHeightResponse.FromString(
+            blocks.validator_set(self._exchange, height).SerializeToString()
+        )
+
+    def _height(self, asked: int) -> int:
+        height = asked or self._exchange.height
         if height > self._exchange.height:
             raise Failed(
                 grpc.StatusCode.INVALID_ARGUMENT,
                 "requested block height is bigger then the chain length",
             )
-        return blocks.block_by_height(self._exchange, height)
+        return height
 
     def _status(self, _: object) -> Any:
         answer = node_info.StatusResponse(height=self._exchange.height)
@@ -229,11 +248,6 @@ class Queries:
             raise Failed(
                 grpc.StatusCode.INTERNAL,
                 f"FetchStateStoresForOrder: orderId ({shown}) not supported",
-            )
-        if request.order_id.order_flags == OrderFlags.TWAP:
-            raise Failed(
-                grpc.StatusCode.INTERNAL,
-                f"FetchStateStoresForOrder: orderId ({go_id(request.order_id)}) not supported",
             )
         found = self._exchange.stateful_order(order_key(request.order_id))
         if found is None:

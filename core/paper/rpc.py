@@ -12,6 +12,7 @@ from typing import Any
 from aiohttp import web
 
 from core.paper.node import Node
+from core.paper.node_rest import NodeRest
 from core.paper.rpc_methods import Methods
 from core.paper.rpc_params import Json, Params, RpcError
 
@@ -23,6 +24,7 @@ class Rpc:
 
     def __init__(self, node: Node) -> None:
         self._methods = Methods(node)
+        self._rest = NodeRest(node)
         self._runner: web.AppRunner | None = None
         self.port = 0
 
@@ -32,6 +34,7 @@ class Rpc:
         app.router.add_post("/", self._post)
         app.router.add_get("/", self._listed)
         app.router.add_get("/{method}", self._get)
+        self._rest.add_to(app)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await self._runner.setup()
         await web.TCPSite(self._runner, host, port).start()

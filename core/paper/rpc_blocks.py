@@ -17,7 +17,7 @@ from core.paper.rpc_params import Json
 from core.paper.state import Included
 from core.paper.transactions import tx_hash
 
-PUBLIC_KEY: Final = hashlib.sha256(b"perpgram paper validator key").digest()
+PUBLIC_KEY: Final = blocks.PUBLIC_KEY
 POWER: Final = "500000"
 CONSENSUS: Final[Json] = {
     "block": {"max_bytes": "4194304", "max_gas": "-1"},

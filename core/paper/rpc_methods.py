@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -20,18 +20,22 @@ from core.paper.failures import Failed
 from core.paper.node import Node
 from core.paper.rpc_blocks import encoded, go_time, hexadecimal
 from core.paper.rpc_params import Json, Params, RpcError, internal
-from core.paper.rpc_search import search
+from core.paper.rpc_search import search, search_heights
 
+Found = TypeVar("Found")
 Method = Callable[[Params], Awaitable[Json]]
 
-# The framework's code for a query that found nothing, and for any other that failed.
-_NOT_FOUND: Final = 22
+# The framework's codes for a query that failed, and what it adds to the text.
 _FAILED: Final = 18
+_UNKNOWN: Final = (6, "unknown request")
+_CODES: Final = {
+    grpc.StatusCode.NOT_FOUND: (22, "key not found"),
+    grpc.StatusCode.INVALID_ARGUMENT: (_FAILED, "invalid request"),
+}
 _GO_NAMES: Final = {
     grpc.StatusCode.NOT_FOUND: "NotFound",
     grpc.StatusCode.INVALID_ARGUMENT: "InvalidArgument",
     grpc.StatusCode.INTERNAL: "Internal",
-    grpc.StatusCode.UNIMPLEMENTED: "Unimplemented",
 }
 _PER_PAGE: Final = 30
 _MOST_PER_PAGE: Final = 100
@@ -53,6 +57,8 @@ class Methods:
             "abci_query": (self._abci_query, ("path", "data", "height", "prove")),
             "broadcast_tx_sync": (self._broadcast_sync, ("tx",)),
             "broadcast_tx_async": (self._broadcast_async, ("tx",)),
+            "genesis": (self._genesis, ()),
+            "block_search": (self._block_search, _SEARCH),
             "num_unconfirmed_txs": (self._waiting, ()),
             "unconfirmed_txs": (self._waiting, ("limit",)),
             "block": (self._block, ("height",)),
@@ -122,6 +128,19 @@ class Methods:
             },
         }
 
+    async def _genesis(self, _: Params) -> Json:
+        """How the chain began, without its state."""
+        exchange = self._exchange
+        genesis = {
+            "genesis_time": go_time(exchange.time_of(1) or exchange.time),
+            "chain_id": exchange.chain_id,
+            "initial_height": "1",
+            "consensus_params": rpc_blocks.CONSENSUS | {"version": {"app": "0"}},
+            "app_hash": "",
+            "app_state": {},
+        }
+        return {"genesis": genesis}
+
     async def _net_info(self, _: Params) -> Json:
         return {"listening": True, "listeners": ["Listener(@)"], "n_peers": "0", "peers": []}
 
@@ -143,11 +162,11 @@ class Methods:
         except DecodeError as error:
             code, log = _FAILED, str(error)
         except Failed as failure:
-            found = failure.status is not grpc.StatusCode.NOT_FOUND
-            code = _FAILED if found else _NOT_FOUND
+            code, tail = _CODES.get(failure.status, _UNKNOWN)
             name = _GO_NAMES.get(failure.status, "Unknown")
-            tail = "invalid request" if found else "key not found"
             log = f"rpc error: code = {name} desc = {failure.details}: {tail}"
+            if failure.status is grpc.StatusCode.UNIMPLEMENTED:
+                log = f"unknown query path: {tail}"
         return {
             "response": {
                 "code": code,
@@ -280,23 +299,34 @@ class Methods:
         return rpc_blocks.transaction(found.raw, place, found)
 
     async def _tx_search(self, params: Params) -> Json:
-        found = search(self._exchange, params.text("query"))
-        order = params.text("order_by")
-        if order not in ("", "asc", "desc"):
-            raise internal("expected order_by to be either `asc` or `desc` or empty")
-        if order == "desc":
-            found.reverse()
-        per_page = params.number("per_page") or _PER_PAGE
-        per_page = _PER_PAGE if per_page < 1 else min(per_page, _MOST_PER_PAGE)
-        pages, page = max(-(-len(found) // per_page), 1), params.number("page")
-        page = 1 if page is None else page
-        if not 0 < page <= pages:
-            raise internal(f"page should be within [1, {pages}] range, given {page}")
-        chosen = found[(page - 1) * per_page : page * per_page]
+        found, total = _page(search(self._exchange, params.text("query")), params)
         return {
-            "txs": [rpc_blocks.transaction(*row) for row in chosen],
-            "total_count": str(len(found)),
+            "txs": [rpc_blocks.transaction(*row) for row in found],
+            "total_count": str(total),
         }
+
+    async def _block_search(self, params: Params) -> Json:
+        found, total = _page(search_heights(self._exchange, params.text("query")), params)
+        return {
+            "blocks": [rpc_blocks.block(self._exchange, height) for height in found],
+            "total_count": str(total),
+        }
+
+
+def _page(found: list[Found], params: Params) -> tuple[list[Found], int]:
+    """The page of a search that was asked for, and how much was found."""
+    order = params.text("order_by")
+    if order not in ("", "asc", "desc"):
+        raise internal("expected order_by to be either `asc` or `desc` or empty")
+    if order == "desc":
+        found = found[::-1]
+    per_page = params.number("per_page") or _PER_PAGE
+    per_page = _PER_PAGE if per_page < 1 else min(per_page, _MOST_PER_PAGE)
+    pages, page = max(-(-len(found) // per_page), 1), params.number("page")
+    page = 1 if page is None else page
+    if not 0 < page <= pages:
+        raise internal(f"page should be within [1, {pages}] range, given {page}")
+    return found[(page - 1) * per_page : page * per_page], len(found)
 
 
 def _public_key() -> dict[str, Any]:

@@ -38,6 +38,21 @@ def search(exchange: Exchange, query: str) -> list[Found]:
     return [found for found in _all(exchange) if all(_holds(found, row) for row in conditions)]
 
 
+def search_heights(exchange: Exchange, query: str) -> list[int]:
+    """Heights of the blocks that a query over block.height finds, lowest first; other keys match
+    nothing. Raises RpcError for a query that cannot be read.
+    """
+    heights = range(1, exchange.height + 1)
+    for name, sign, value in _conditions(query):
+        if name != "block.height" or not value.isdecimal():
+            return []
+        wanted = int(value)
+        first = {"=": wanted, ">": wanted + 1, ">=": wanted}.get(sign, 1)
+        last = {"=": wanted, "<": wanted - 1, "<=": wanted}.get(sign, exchange.height)
+        heights = range(max(heights.start, first), min(heights.stop, last + 1))
+    return list(heights)
+
+
 def _conditions(query: str) -> list[tuple[str, str, str]]:
     conditions: list[tuple[str, str, str]] = []
     position = 0

@@ -45,7 +45,7 @@ def addresses(network: PaperNetwork) -> list[str]:
         f"paper gRPC       {host}:{network.grpc_port}",
         f"paper indexer    http://{host}:{network.rest_port}",
         f"paper websocket  ws://{host}:{network.ws_port}/v4/ws",
-        f"paper RPC        http://{host}:{network.rpc_port}",
+        f"paper RPC        http://{host}:{network.rpc_port} (and the node's REST)",
         f"paper state      {network.settings.state_dir or 'in memory'}",
         f"paper prices     {_prices(network)}",
     ]

@@ -91,6 +91,11 @@ class Signed:
         return any(isinstance(message, _CLOB) for message in self.messages)
 
     @property
+    def has_orders(self) -> bool:
+        """Holds an order or a cancel."""
+        return any(isinstance(message, _CLOB[:3]) for message in self.messages)
+
+    @property
     def is_short_term(self) -> bool:
         """Holds a short-term order or cancel, and therefore needs no sequence."""
         return any(is_short_term(message) for message in self.messages)
@@ -175,7 +180,12 @@ def is_short_term(message: Message) -> bool:
 
 
 def signer_of(message: Message) -> str:
-    """The address that has to sign a message."""
+    """The address that has to sign a message. One in capitals is the same account's."""
+    named = _signer_named(message)
+    return named.lower() if named.isupper() else named
+
+
+def _signer_named(message: Message) -> str:
     if isinstance(message, MsgPlaceOrder):
         return str(message.order.order_id.subaccount_id.owner)
     if isinstance(message, MsgCancelOrder):
@@ -197,10 +207,10 @@ def address_of(public_key: bytes) -> str:
     return encode_address(RIPEMD160.new(hashlib.sha256(public_key).digest()).digest())
 
 
-def encode_address(raw: bytes) -> str:
+def encode_address(raw: bytes, prefix: str = "dydx") -> str:
     """The address of its 20 bytes."""
     words = bech32.convertbits(raw, 8, 5)
-    return str(bech32.bech32_encode("dydx", words))
+    return str(bech32.bech32_encode(prefix, words))
 
 
 @lru_cache(maxsize=10_000)

@@ -8,7 +8,10 @@ from typing import Any, Final
 import grpc
 from google.protobuf.any_pb2 import Any as PackedAny
 from v4_proto.cosmos.tx.v1beta1.service_pb2 import (
+    ORDER_BY_DESC,
     GetTxResponse,
+    GetTxsEventRequest,
+    GetTxsEventResponse,
     SimulateRequest,
     SimulateResponse,
 )
@@ -17,7 +20,11 @@ from v4_proto.cosmos.tx.v1beta1.tx_pb2 import Tx
 from core.paper.exchange import Exchange
 from core.paper.failures import Failed
 from core.paper.refusals import Refused
+from core.paper.rpc_params import RpcError
+from core.paper.rpc_search import search
+from core.paper.transactions import tx_hash
 
+_PER_PAGE: Final = 100
 _NO_LIMIT: Final = 2**64 - 1
 
 
@@ -47,6 +54,27 @@ def get_tx(exchange: Exchange, identity: str) -> Any:
     packed = PackedAny()
     packed.Pack(tx, type_url_prefix="/")
     response.tx.CopyFrom(packed)
+    return answer
+
+
+def get_txs_event(exchange: Exchange, request: GetTxsEventRequest) -> Any:
+    """Transactions in blocks that a query finds; the oldest first unless asked otherwise."""
+    query = request.query or " AND ".join(request.events)
+    if not query:
+        raise Failed(grpc.StatusCode.INTERNAL, "query cannot be empty")
+    try:
+        found = search(exchange, query)
+    except RpcError as error:
+        raise Failed(grpc.StatusCode.UNKNOWN, str(error)) from error
+    if request.order_by == ORDER_BY_DESC:
+        found.reverse()
+    limit = min(request.limit or _PER_PAGE, _PER_PAGE)
+    start = (max(request.page, 1) - 1) * limit
+    answer = GetTxsEventResponse(total=len(found))
+    for raw, _, _ in found[start : start + limit]:
+        one = get_tx(exchange, tx_hash(raw))
+        answer.txs.append(one.tx)
+        answer.tx_responses.append(one.tx_response)
     return answer
 
 

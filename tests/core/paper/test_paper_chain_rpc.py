@@ -177,7 +177,7 @@ async def test_an_address_gives_errors_with_status_500_and_unknown_methods_404(
     assert '"data": "height 99 must be less than' in answers["block?height=99"][1]
     assert answers["nothing"] == (404, "404 page not found\n")
     assert answers[""][0] == 200
-    assert '"code": 18' in answers['abci_query?path="/x.Query/Y"'][1]
+    assert '"code": 6' in answers['abci_query?path="/x.Query/Y"'][1]
 
 
 async def test_what_is_no_call_is_answered_as_such_and_nobody_answers_a_notification(
