@@ -317,17 +317,21 @@ class Guard:
         if position is None or position.state != "open" or plan is None:
             return
         attempts = plan.attempts + 1
+        # the chain's own order may have closed it meanwhile, which the books do not know yet
+        held = await self._still_held(position.id)
         async with self._parts.ledger.executing():
             await positions.set_protection_state(position.id, "armed", attempts)
-            if attempts in TOLD_ATTEMPTS:
+            if held and attempts in TOLD_ATTEMPTS:
                 await self._bench.tell(
                     ProtectionFailing(position.id, attempts),
                     f"failing:{position.id}:{attempts}",
                     position.signal_id,
                 )
         self._parts.outbox_bell.ring()
+        self.wake()
         await self._parts.clock.sleep(RETRY_PAUSE_S)
-        await self.close(position.id, intent.payload["purpose"])
+        if await self._still_held(position.id):
+            await self.close(position.id, intent.payload["purpose"])
 
     async def rearm(self, left_over: Sequence[Intent]) -> None:
         """Arms plans whose closing intent is over while their position is still open."""

@@ -26,7 +26,7 @@ from tests.core.paper.chain_kit import BUY, GTT, SOL, Trader, gas, leverage, tra
 SETTINGS = PaperSettings(
     grpc_port=0, rest_port=0, ws_port=0, rpc_port=0, prices="still", rest_limit=0, nodes=2
 )
-DEADLINE_S = 0.5
+DEADLINE_S = 2.0
 
 
 @dataclass
