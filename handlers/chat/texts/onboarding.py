@@ -44,7 +44,7 @@ def welcome(networks: Sequence[NetworkName]) -> Screen:
     """/start of somebody without an account."""
     return Screen(
         lines(
-            "Perpgram trades dYdX perpetuals on your TradingView alerts and protects each position.",
+            "Perpgram turns your TradingView alerts into dYdX trades and protects each position.",
             "",
             "Where do you want to start?"
             if networks
