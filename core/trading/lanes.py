@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from core.dydx.network import NetworkName
+from core.dydx.node import NodeUnreachable
 from core.dydx.stream import (
     Connected,
     ConnectionRecovered,
@@ -129,6 +130,10 @@ class Lanes:
         await venue.tickers()
         if not await seat.reconciler.run():
             return False
+        try:
+            await venue.node.tip()
+        except NodeUnreachable:
+            return False  # alerts wait: handed to the lane now, they would be refused
         await seat.lane.start()
         seat.ready = True
         self.reconciled[account.id] = True
