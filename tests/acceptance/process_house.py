@@ -18,7 +18,7 @@ from tests.acceptance.nursery import BotProcess, Nursery
 from tests.acceptance.until import until
 
 STARTS_WITHIN_S = 60.0
-SHORT_LIVED_ORDERS = {"GOOD_TIL_BLOCKS": "6"}
+SHORT_LIVED_ORDERS = {"GOOD_TIL_BLOCKS": "12"}
 
 
 class ProcessHouse(House):
