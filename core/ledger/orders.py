@@ -20,6 +20,11 @@ _STEP = (
 )
 
 
+def following(client_id: int) -> int:
+    """The client id that an account's next order gets."""
+    return (client_id + 1) % CLIENT_IDS
+
+
 async def add(ledger: Ledger, order: Order, evidence: str, replaces: Order | None = None) -> None:
     """Stores an order that is about to be broadcast, in one step with all that goes with it: its
     first two transitions, its intent at work, the account's next client id, and the mark of the
@@ -32,7 +37,7 @@ async def add(ledger: Ledger, order: Order, evidence: str, replaces: Order | Non
     ]
     next_client_id = raw.Statement(
         'UPDATE "account" SET "next_client_id" = {} WHERE "id" = {}',
-        ((order.client_id + 1) % CLIENT_IDS, order.account_id),
+        (following(order.client_id), order.account_id),
     )
     statements = [raw.insertion(order), *steps, next_client_id]
     if order.intent_id is not None:

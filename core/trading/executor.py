@@ -31,7 +31,7 @@ from core.trading.plan import level_from_json, level_price, side_fault
 from core.trading.quotes import FRESH_S
 from core.trading.resting import Resting
 from core.trading.rows import order_row
-from core.trading.sending import NoRoom, Sender
+from core.trading.sending import Moment, NoRoom, Room, Sender
 
 RESTS_FOR_S: Final = 24 * 3600
 WATCH_BLOCKS = 5
@@ -43,11 +43,15 @@ UNREACHABLE = (
 
 @dataclass(frozen=True)
 class View:
-    """Market with the best price known, the chain's height, and why they may be old ones."""
+    """Market with the best price known, the chain's height, and why they may be old ones. `moment`
+    and `room` are there for an order that goes into the chain's state.
+    """
 
     market: Market
     height: int
     stale: str | None
+    moment: Moment | None = None
+    room: Room | None = None
 
 
 class Executor:
@@ -83,7 +87,14 @@ class Executor:
             await self._sender.learn_account_number()
         except NodeUnreachable:
             raise Refusal(*UNREACHABLE) from None
-        return View(market, height, stale)
+        moment = room = None
+        if _rests(intent.payload.get("terms") or {}):
+            try:
+                moment = await self._sender.moment()
+                room = await self._sender.room(moment)
+            except NodeUnreachable:
+                raise Refusal(*UNREACHABLE) from None
+        return View(market, height, stale, moment, room)
 
     def _check_levels(self, intent: Intent, market: Market) -> None:
         """A stop or target read off a chart is refused where the prices follow no chart."""
@@ -123,7 +134,7 @@ class Executor:
 
         Raises Refusal; then nothing was stored. What only reduces passes on stale data too.
         """
-        market, height = view.market, view.height
+        market = view.market
         assert market.oracle_price is not None
         now = self._parts.clock.now()
         self._sender.check_market(market)
@@ -144,7 +155,7 @@ class Executor:
             self._check_levels(intent, market)
             _check_plan(intent, decision, market)
         try:
-            draft = await self._draft(intent, decision, market, height)
+            draft = self._draft(intent, decision, view)
         except SizeTooSmall:
             raise Refusal(
                 "below_step",
@@ -157,9 +168,13 @@ class Executor:
                 f"The price is below {market.ticker}'s smallest tick of "
                 f"{market.tick_size.normalize():f}; nothing was sent.",
             ) from None
+        except ValueError as error:
+            raise Refusal(
+                "order_impossible", f"There is no such order: {error}. Nothing was sent."
+            ) from None
         nonce = None
         if draft.stateful:
-            signed, nonce = await self._sign_resting(draft)
+            signed, nonce = self._sign_resting(draft, view)
         else:
             signed = self._sender.sign(draft)
         order = order_row(
@@ -176,30 +191,30 @@ class Executor:
             position_id=position.id if position and decision.kind != "open" else None,
         )
         await orders.add(self._parts.ledger, order, f"{decision.kind} for intent {intent.id}")
-        self._account.next_client_id = self._sender.after(draft.client_id)
+        self._account.next_client_id = orders.following(draft.client_id)
         return order
 
-    async def _sign_resting(self, draft: OrderDraft) -> tuple[SignedTx, int]:
+    def _sign_resting(self, draft: OrderDraft, view: View) -> tuple[SignedTx, int]:
         """An order that goes into the chain's state, if the chain's limits leave room for it."""
+        assert view.moment is not None
+        assert view.room is not None
         try:
-            await self._sender.take_placement(len(self._resting.living()), Priority.ENTRY)
-            stateful = await self._sender.sign_stateful([draft])
+            view.room.take(len(self._resting.living()), Priority.ENTRY)
+            stateful = self._sender.sign_stateful([draft], view.moment)
         except NoRoom as full:
             raise Refusal("chain_limit", f"The order was not sent: {full}.") from None
-        except NodeUnreachable:
-            raise Refusal(*UNREACHABLE) from None
         return stateful.signed, stateful.nonce
 
-    async def _draft(
-        self, intent: Intent, decision: Decision, market: Market, height: int
-    ) -> OrderDraft:
-        """The order that a decision asks for, in the kind that the alert named."""
+    def _draft(self, intent: Intent, decision: Decision, view: View) -> OrderDraft:
+        """The order that a decision asks for, in the kind that the alert named. Raises Refusal, and
+        ValueError for what no order can be.
+        """
         terms = intent.payload.get("terms") or {}
         order: OrderArgs = {
             "address": self._account.address,
             "number": self._account.subaccount_number,
             "client_id": self._account.next_client_id,
-            "market": market,
+            "market": view.market,
             "side": decision.side,
             "size": decision.size,
         }
@@ -209,21 +224,21 @@ class Executor:
             return market_draft(
                 **order,
                 slippage_bps=slippage,
-                height=height,
+                height=view.height,
                 good_til_blocks=self._lifetime(intent),
                 reduce_only=decision.reduce_only,
             )
         price = Decimal(terms["price"])
-        if kind == "limit" and terms["force"] == "ioc":
+        if view.moment is None:
             return limit_draft(
                 **order,
                 price=price,
                 time_in_force=TimeInForce.IOC,
                 reduce_only=decision.reduce_only,
-                height=height,
+                height=view.height,
                 good_til_blocks=self._lifetime(intent),
             )
-        end = await self._end_time(terms)
+        end = view.moment.end_of(int(terms.get("expires_s") or RESTS_FOR_S))
         if kind == "stop":
             return stop_market_draft(
                 **order,
@@ -241,18 +256,18 @@ class Executor:
         force = TimeInForce.POST_ONLY if terms["force"] == "post_only" else TimeInForce.UNSPECIFIED
         return limit_draft(**order, price=price, time_in_force=force, good_til_block_time=end)
 
-    async def _end_time(self, terms: dict[str, Any]) -> int:
-        try:
-            return await self._sender.end_time(int(terms.get("expires_s") or RESTS_FOR_S))
-        except NodeUnreachable:
-            raise Refusal(*UNREACHABLE) from None
-
     def _lifetime(self, intent: Intent) -> int:
         """Blocks that an order may live. A plan's close that finds no match is tried again only
         when it is proved dead, so it lives shorter.
         """
         blocks = self._parts.good_til_blocks
         return min(blocks, WATCH_BLOCKS) if intent.source == "watch" else blocks
+
+
+def _rests(terms: dict[str, Any]) -> bool:
+    """Whether an order of these terms goes into the chain's state."""
+    kind: str = terms.get("kind", "market")
+    return kind == "stop" or (kind == "limit" and bool(terms["force"] != "ioc"))
 
 
 def refusal_of(order: Order) -> Refusal:

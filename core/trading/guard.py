@@ -19,22 +19,18 @@ from core.dydx.drafts import CancelDraft, OrderDraft
 from core.dydx.limits import Priority
 from core.dydx.markets import Market
 from core.dydx.node import NodeUnreachable, Outcome
-from core.dydx.orders import (
-    PriceTooSmall,
-    SizeTooSmall,
-    stop_market_draft,
-    take_profit_market_draft,
-)
-from core.dydx.protocol import OrderFlags, Side
+from core.dydx.orders import stop_market_draft, take_profit_market_draft
+from core.dydx.protocol import Side
 from core.events import ProtectionFailing
 from core.ledger import accounts, intents, orders, positions
 from core.ledger.models import Intent, Order, Position
+from core.trading.decision import Refusal
 from core.trading.guard_rows import guard_order, held_position, is_guard
 from core.trading.plan import Breach, breach
 from core.trading.protection import Cancel, Place, in_hand, steps
 from core.trading.resting import Resting
-from core.trading.rows import order_row
-from core.trading.sending import NoRoom, Sender
+from core.trading.rows import cancel_of, order_row
+from core.trading.sending import Moment, NoRoom, Room, Sender
 from core.trading.watch import PlanWatch
 from core.trading.workbench import Workbench
 
@@ -96,8 +92,13 @@ class Guard:
             try:
                 if not await self._tend():
                     self._bench.spawn(self._wake_later())
-            except NodeUnreachable as error:
-                log.info("plans wait for a node", account=self._bench.account.id, error=str(error))
+            except (NodeUnreachable, NoRoom) as error:
+                log.info(
+                    "plans wait for the chain", account=self._bench.account.id, error=str(error)
+                )
+                self._bench.spawn(self._wake_later())
+            except Exception:  # whatever it is: the account's plans must not go untended for it
+                log.exception("plans could not be tended", account=self._bench.account.id)
                 self._bench.spawn(self._wake_later())
 
     async def _wake_later(self) -> None:
@@ -131,8 +132,8 @@ class Guard:
         for step in todo:
             if isinstance(step, Cancel):
                 await self._resting.cancel(guards[step.order_id])
-            elif not await self._place(step, rows[step.position_id], guards):
-                continue
+            else:
+                await self._place(step, rows[step.position_id], guards)
         leaving = [row for row in self._resting.living() if row.cancel_asked_at is not None]
         for order in leaving:
             await self._resting.cancel(order)
@@ -140,25 +141,28 @@ class Guard:
         settled = all(row.state == "untriggered" for row in guards.values())
         return not todo and not leaving and settled
 
-    async def _place(self, step: Place, position: Position, guards: dict[int, Order]) -> bool:
+    async def _place(self, step: Place, position: Position, guards: dict[int, Order]) -> None:
+        """Carries a step out where market and chain allow it now; else the next round tries."""
         market = self._parts.venue.stream.markets.get(position.ticker)
         if market is None or market.oracle_price is None:
-            return False
+            return
         if _is_met(step, position, market.oracle_price):
-            return False  # it would be carried out at once; the watch does that at a better price
+            return  # it would be carried out at once; the watch does that at a better price
         replaced = guards.get(step.replaces) if step.replaces is not None else None
         if replaced is not None and self._tier_full:
             await self._resting.cancel(replaced)
-            return False
+            return
         try:
+            moment = await self._sender.moment()
+            room = await self._sender.room(moment)
             async with self._bench.lock:
-                stored = await self._store(step, position, market, replaced)
-        except (SizeTooSmall, PriceTooSmall) as error:
+                stored = await self._store(step, position, market, replaced, moment, room)
+        except (ValueError, Refusal) as error:
             log.warning("a plan's level has no order", position=position.id, error=str(error))
-            return False
+            return
         except NoRoom as error:
             log.info("a plan's level waits", position=position.id, reason=str(error))
-            return False
+            return
         failpoints.hit("stop_stored")
         answer = await self._sender.send(stored)
         failpoints.hit("stop_sent")
@@ -177,15 +181,20 @@ class Guard:
             codespace=answer.codespace,
             code=answer.code,
         )
-        return True
 
     async def _store(
-        self, step: Place, position: Position, market: Market, replaced: Order | None
+        self,
+        step: Place,
+        position: Position,
+        market: Market,
+        replaced: Order | None,
+        moment: Moment,
+        room: Room,
     ) -> Order:
         """The row of a plan's order, with the bytes to send. The caller holds the lock."""
         account = self._bench.account
         held = len(self._resting.living()) - (replaced is not None)
-        await self._sender.take_placement(held, Priority.PROTECTION)
+        room.take(held, Priority.PROTECTION)
         make = stop_market_draft if step.purpose == "stop_loss" else take_profit_market_draft
         draft = make(
             address=account.address,
@@ -195,7 +204,7 @@ class Guard:
             side=Side.SELL if position.side == "LONG" else Side.BUY,
             size=step.size,
             trigger_price=step.trigger,
-            good_til_block_time=await self._sender.end_time(PLAN_LIFETIME_S),
+            good_til_block_time=moment.end_of(PLAN_LIFETIME_S),
             # a target that can only be had far below its price is better left to the watch
             slippage_bps=self._parts.stop_slippage_bps
             if step.purpose == "stop_loss"
@@ -203,18 +212,9 @@ class Guard:
         )
         drafts: list[OrderDraft | CancelDraft] = [draft]
         if replaced is not None:
-            drafts.insert(
-                0,
-                CancelDraft(
-                    address=account.address,
-                    number=account.subaccount_number,
-                    client_id=replaced.client_id,
-                    clob_pair_id=replaced.clob_pair_id,
-                    order_flags=OrderFlags(replaced.order_flags),
-                    good_til_block_time=replaced.good_til_block_time,
-                ),
-            )
-        stateful = await self._sender.sign_stateful(drafts, urgent=step.purpose == "stop_loss")
+            drafts.insert(0, cancel_of(account, replaced))
+        urgent = step.purpose == "stop_loss"
+        stateful = self._sender.sign_stateful(drafts, moment, urgent=urgent)
         order = order_row(
             account,
             draft,
@@ -228,7 +228,7 @@ class Guard:
             signal_id=position.signal_id,
         )
         await orders.add(self._parts.ledger, order, f"plan of position {position.id}", replaced)
-        account.next_client_id = self._sender.after(draft.client_id)
+        account.next_client_id = orders.following(draft.client_id)
         self._resting.follow(order)
         return order
 

@@ -6,7 +6,7 @@ import datetime as dt
 from typing import Any, Final
 
 from core.dydx.node import Block
-from core.dydx.nonces import NoncesFull, is_nonce, nonce_dead
+from core.dydx.nonces import NoncesFull, SequenceNeeded, nonce_dead
 from core.events import KeyProgress, KeyTold
 from core.ledger import key_work, outbox
 from core.ledger.models import KeyWork
@@ -69,15 +69,13 @@ async def next_nonce(office: Office, venue: Venue, address: str) -> int:
     """A timestamp nonce for the next transaction of an address. Raises NodeUnreachable, and Wait
     while the chain stands: a transaction with an ordinary sequence would stay valid for ever.
     """
-    block = await venue.tip()
+    tip = await venue.tip()
     try:
-        nonce = await venue.owner(address).nonce(block, venue.block_age_s(), urgent=False)
+        return venue.owner(address).nonce(tip, venue.block_age_s())
     except NoncesFull as full:
         raise Wait(LATER_S, str(full)) from None
-    if not is_nonce(nonce):
-        venue.owner(address).refused(nonce, rejected=False)
-        raise Wait(LATER_S, "the chain makes no blocks")
-    return nonce
+    except SequenceNeeded:
+        raise Wait(LATER_S, "the chain makes no blocks") from None
 
 
 def is_dead(nonce: int, block: Block) -> bool:

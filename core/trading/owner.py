@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from core.clock import Clock
 from core.dydx.limits import EquityTiers, PlacementBudget
 from core.dydx.node import NodePool
 from core.dydx.node_types import Tip
-from core.dydx.nonces import Nonces, SequenceNeeded
+from core.dydx.nonces import Nonces
 
 RULES_FOR_S: Final = 3600.0
 
@@ -25,48 +25,58 @@ class Owner:
         self._nonces = Nonces()
         self._budget: PlacementBudget | None = None
         self._tiers = EquityTiers(())
-        self._read_at: float | None = None
+        self._read_at = 0.0
         self._reading = asyncio.Lock()
 
     def restore(self, nonces: Iterable[int]) -> None:
         """Nonces whose transactions are undecided, after a restart."""
         self._nonces.restore(nonces)
 
-    async def rules(self, height: int, placed_before: int) -> tuple[PlacementBudget, EquityTiers]:
+    async def rules(
+        self, height: int, placed_before: Callable[[], Awaitable[int]]
+    ) -> tuple[PlacementBudget, EquityTiers]:
         """The budget and the tiers as governance has them now; asked again every hour.
 
-        `placed_before` counts the placements of the last minutes before this process began; they
-        are taken as of `height`. Raises NodeUnreachable while they were never read.
+        `placed_before`, asked once, counts the placements of the last minutes before this process
+        began; they are taken as of `height`. Raises NodeUnreachable.
         """
         async with self._reading:
+            now = self._clock.monotonic()
+            if self._budget is not None and now - self._read_at <= RULES_FOR_S:
+                return self._budget, self._tiers
+            limits = await self._node.block_rate_limits()
+            self._tiers = EquityTiers(await self._node.equity_tiers())
             if self._budget is None:
-                limits = await self._node.block_rate_limits()
-                self._tiers = EquityTiers(await self._node.equity_tiers())
-                past = [(height, placed_before)] if placed_before else []
+                past = [(height, await placed_before())]
                 self._budget = PlacementBudget(limits.stateful, past)
-                self._read_at = self._clock.monotonic()
-            elif self._read_at is None or self._clock.monotonic() - self._read_at > RULES_FOR_S:
-                self._budget.configure((await self._node.block_rate_limits()).stateful)
-                self._tiers = EquityTiers(await self._node.equity_tiers())
-                self._read_at = self._clock.monotonic()
+            else:
+                self._budget.configure(limits.stateful)
+            self._read_at = now
             return self._budget, self._tiers
 
-    async def nonce(self, block: Tip, block_age_s: float, *, urgent: bool) -> int:
-        """The sequence of the next stateful transaction. Raises NodeUnreachable, NoncesFull."""
-        now = self._clock.now()
-        try:
-            return self._nonces.take(
-                now=now, block_time=block.time, block_age_s=block_age_s, urgent=urgent
-            )
-        except SequenceNeeded:
-            account = await self._node.account(self._address)
-            return self._nonces.take(
-                now=now,
-                block_time=block.time,
-                block_age_s=block_age_s,
-                committed_sequence=account.sequence if account else 0,
-                urgent=urgent,
-            )
+    async def committed_sequence(self) -> int:
+        """The sequence that the chain expects next. Raises NodeUnreachable."""
+        account = await self._node.account(self._address)
+        return account.sequence if account else 0
+
+    def nonce(
+        self,
+        tip: Tip,
+        block_age_s: float,
+        *,
+        committed_sequence: int | None = None,
+        urgent: bool = False,
+    ) -> int:
+        """The sequence field of the next stateful transaction. Raises NoncesFull, and
+        SequenceNeeded where the chain stands and no committed sequence is given.
+        """
+        return self._nonces.take(
+            now=self._clock.now(),
+            block_time=tip.time,
+            block_age_s=block_age_s,
+            committed_sequence=committed_sequence,
+            urgent=urgent,
+        )
 
     def decided(self, nonce: int) -> None:
         """A transaction is in a block, or can never come into one."""

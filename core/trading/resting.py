@@ -14,7 +14,6 @@ from uuid import UUID
 import structlog
 
 from core import failpoints
-from core.dydx.drafts import CancelDraft, OrderRef
 from core.dydx.fate import Fate, Observed, fate
 from core.dydx.indexer import IndexerError
 from core.dydx.indexer_types import IndexerFill, IndexerOrder
@@ -27,6 +26,7 @@ from core.ledger import orders
 from core.ledger.models import Order
 from core.trading import states
 from core.trading.guard_rows import expiry
+from core.trading.rows import cancel_of, ref_of
 from core.trading.sending import Sender
 from core.trading.workbench import Workbench
 
@@ -76,12 +76,14 @@ class Resting:
 
     async def refresh(self) -> None:
         """Reads the rows anew, after fills or others have changed them."""
-        for order in self.living():
-            fresh = await orders.get(order.id)
-            if fresh is None or fresh.state in states.TERMINAL:
-                self._forget(order)
+        before = set(self._living)
+        rows = await orders.stateful_in_states(self._bench.account.id, states.WORKING)
+        fresh = {row.order_uuid: row for row in rows}
+        for order_uuid in before & set(self._living):
+            if order_uuid in fresh:
+                self._living[order_uuid] = fresh[order_uuid]
             else:
-                self._living[order.order_uuid] = fresh
+                self._forget(self._living[order_uuid])
 
     def _forget(self, order: Order) -> None:
         self._living.pop(order.order_uuid, None)
@@ -161,7 +163,8 @@ class Resting:
         self._looked_at[order.id] = self._parts.clock.monotonic()
         block = await self._parts.venue.tip()
         sighting = await self._parts.venue.node.stateful_order(
-            _ref_of(order, self._bench), at_least=max(block.height, order.included_height or 0)
+            ref_of(self._bench.account, order),
+            at_least=max(block.height, order.included_height or 0),
         )
         held = sighting.order
         if held is None:
@@ -294,16 +297,9 @@ class Resting:
             async with self._bench.lock, self._parts.ledger.executing():
                 await orders.ask_cancel(order, self._parts.clock.now())
             failpoints.hit("cancel_stored")
-        account = self._bench.account
-        draft = CancelDraft(
-            address=account.address,
-            number=account.subaccount_number,
-            client_id=order.client_id,
-            clob_pair_id=order.clob_pair_id,
-            order_flags=OrderFlags(order.order_flags),
-            good_til_block_time=order.good_til_block_time,
-        )
-        stateful = await self._sender.sign_stateful([draft], urgent=True)
+        draft = cancel_of(self._bench.account, order)
+        moment = await self._sender.moment()
+        stateful = self._sender.sign_stateful([draft], moment, urgent=True)
         answer = await self._sender.send_cancel(stateful)
         log.info(
             "a cancel was sent",
@@ -320,16 +316,6 @@ class Resting:
             order.ticker == ticker and order.reduce_only and order.position_id != position_id
             for order in self._living.values()
         )
-
-
-def _ref_of(order: Order, bench: Workbench) -> OrderRef:
-    return OrderRef(
-        bench.account.address,
-        bench.account.subaccount_number,
-        order.client_id,
-        order.clob_pair_id,
-        OrderFlags(order.order_flags),
-    )
 
 
 def _committed_state(order: Order, status: str) -> str | None:

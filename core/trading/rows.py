@@ -1,4 +1,4 @@
-"""From a signed draft to the row that is stored before its bytes leave."""
+"""From a signed draft to the row that is stored before its bytes leave, and back."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import datetime as dt
 from decimal import Decimal
 from uuid import UUID
 
-from core.dydx.drafts import OrderDraft
+from core.dydx.drafts import CancelDraft, OrderDraft, OrderRef
 from core.dydx.markets import Market
+from core.dydx.protocol import OrderFlags
 from core.dydx.signing import SignedTx
 from core.ledger.models import Account, Order
 
@@ -64,6 +65,29 @@ def order_row(
         epoch=epoch,
         created_at=now,
         broadcast_at=now,
+    )
+
+
+def ref_of(account: Account, order: Order) -> OrderRef:
+    """The identity on chain of a stored order."""
+    return OrderRef(
+        account.address,
+        account.subaccount_number,
+        order.client_id,
+        order.clob_pair_id,
+        OrderFlags(order.order_flags),
+    )
+
+
+def cancel_of(account: Account, order: Order) -> CancelDraft:
+    """The cancel of a stored order in the chain's state."""
+    return CancelDraft(
+        address=account.address,
+        number=account.subaccount_number,
+        client_id=order.client_id,
+        clob_pair_id=order.clob_pair_id,
+        order_flags=OrderFlags(order.order_flags),
+        good_til_block_time=order.good_til_block_time,
     )
 
 

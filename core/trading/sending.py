@@ -10,11 +10,11 @@ from typing import Any, Final
 from core.dydx.authenticators import KeyTrouble, key_trouble
 from core.dydx.drafts import CancelDraft, OrderDraft
 from core.dydx.indexer import IndexerError
-from core.dydx.limits import Priority
+from core.dydx.limits import EquityTiers, PlacementBudget, Priority
 from core.dydx.markets import Market
 from core.dydx.node import Broadcast, Outcome
-from core.dydx.nonces import NoncesFull
-from core.dydx.protocol import CLIENT_ID_LIMIT
+from core.dydx.node_types import Tip
+from core.dydx.nonces import STALLED_AFTER_S, NoncesFull
 from core.dydx.signing import SignedTx
 from core.events import Event, KeyLost, OrderUnknown, SignalChanged
 from core.ledger import accounts, orders, outbox
@@ -42,6 +42,41 @@ class Stateful:
 
     signed: SignedTx
     nonce: int
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The chain's last block, how many seconds ago it came, and the account's committed sequence
+    where the chain stands.
+    """
+
+    tip: Tip
+    age_s: float
+    committed_sequence: int | None
+
+    def end_of(self, lifetime_s: int) -> int:
+        """The unix second at which an order ends that lives so long from now on."""
+        return int(self.tip.time.timestamp()) + lifetime_s
+
+
+@dataclass(frozen=True)
+class Room:
+    """The chain's limits for another order. `slots`: how many the account's equity allows, None
+    where nobody can say and the chain decides.
+    """
+
+    height: int
+    budget: PlacementBudget
+    slots: int | None
+
+    def take(self, held: int, priority: Priority) -> None:
+        """Counts one placement; `held` orders of the account are in the chain's state already.
+        Raises NoRoom, and nothing is counted.
+        """
+        if self.slots is not None and held >= self.slots:
+            raise NoRoom(f"the account's equity allows {self.slots} orders in the chain's state")
+        if not self.budget.take(self.height, 1, priority):
+            raise NoRoom("the chain takes no more orders of this address in these blocks")
 
 
 class Sender:
@@ -84,42 +119,50 @@ class Sender:
         """Signs a short-term order. The account's number is known."""
         return self._signer.sign([draft])
 
-    async def sign_stateful(
-        self, drafts: Sequence[OrderDraft | CancelDraft], *, urgent: bool = False
-    ) -> Stateful:
-        """Signs orders and cancels that are done together. Raises NodeUnreachable, NoRoom."""
+    async def moment(self) -> Moment:
+        """When the chain is now. Asked before the lane's lock is taken, as all that needs the
+        network. Raises NodeUnreachable, Refusal.
+        """
         await self.learn_account_number()
-        block = await self._parts.venue.tip()
+        tip = await self._parts.venue.tip()
+        age_s = self._parts.venue.block_age_s()
+        stands = age_s > STALLED_AFTER_S
+        sequence = await self._owner.committed_sequence() if stands else None
+        return Moment(tip, age_s, sequence)
+
+    async def room(self, moment: Moment) -> Room:
+        """The chain's limits for another order. Raises NodeUnreachable."""
+        budget, _ = await self._rules(moment.tip.height)
+        slots = await self._slots_now(moment.tip.height, EQUITY_FOR_S)
+        return Room(moment.tip.height, budget, slots)
+
+    def sign_stateful(
+        self,
+        drafts: Sequence[OrderDraft | CancelDraft],
+        moment: Moment,
+        *,
+        urgent: bool = False,
+    ) -> Stateful:
+        """Signs orders and cancels that are done together. Raises NoRoom."""
         try:
-            nonce = await self._owner.nonce(block, self._parts.venue.block_age_s(), urgent=urgent)
+            nonce = self._owner.nonce(
+                moment.tip,
+                moment.age_s,
+                committed_sequence=moment.committed_sequence,
+                urgent=urgent,
+            )
         except NoncesFull as full:
             raise NoRoom(str(full)) from None
-        signed = self._signer.sign(drafts, sequence=nonce)
-        return Stateful(signed, nonce)
-
-    def after(self, client_id: int) -> int:
-        """The client id that follows."""
-        return (client_id + 1) % CLIENT_ID_LIMIT
-
-    async def end_time(self, lifetime_s: int) -> int:
-        """The unix second at which an order ends that lives so long from the last block on."""
-        block = await self._parts.venue.tip()
-        return int(block.time.timestamp()) + lifetime_s
+        return Stateful(self._signer.sign(drafts, sequence=nonce), nonce)
 
     # limits
 
-    async def take_placement(self, held: int, priority: Priority) -> None:
-        """Counts one placement into the chain's state; `held` orders of the account are there
-        already. Raises NoRoom, and nothing is counted; NodeUnreachable.
-        """
-        height = await self._parts.venue.height()
-        before = await orders.stateful_since([self._account.id], self._parts.clock.now() - _BEFORE)
-        budget, _ = await self._owner.rules(height, before)
-        slots = await self._slots_now(height, EQUITY_FOR_S)
-        if slots is not None and held >= slots:
-            raise NoRoom(f"the account's equity allows {slots} orders in the chain's state")
-        if not budget.take(height, 1, priority):
-            raise NoRoom("the chain takes no more orders of this address in these blocks")
+    async def _rules(self, height: int) -> tuple[PlacementBudget, EquityTiers]:
+        async def placed_before() -> int:
+            since = self._parts.clock.now() - _BEFORE
+            return await orders.stateful_since([self._account.id], since)
+
+        return await self._owner.rules(height, placed_before)
 
     def fits(self, held: int) -> bool | None:
         """Whether the account's equity allows one more order than `held`, as last known."""
@@ -140,7 +183,7 @@ class Sender:
             )
         except IndexerError:
             return None
-        _, tiers = await self._owner.rules(height, 0)
+        _, tiers = await self._rules(height)
         self._slots = tiers.slots(row.equity) if row is not None else None
         self._equity_at = now
         return self._slots

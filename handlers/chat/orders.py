@@ -6,7 +6,7 @@ from aiogram import Bot, F, Router
 from aiogram.filters import Command
 from aiogram.types import CallbackQuery, Message
 
-from core.trading.views import TraderView
+from core.trading.views import DeskError, TraderView
 from handlers.chat.buttons import MenuButton, OrderButton
 from handlers.chat.deps import ChatDeps
 from handlers.chat.sending import answer, say, show
@@ -57,6 +57,12 @@ async def cancel(
     query: CallbackQuery, bot: Bot, deps: ChatDeps, trader: TraderView, callback_data: OrderButton
 ) -> None:
     """Has an order cancelled; its own message tells when the chain has done it."""
-    await deps.desk.cancel_order(trader, callback_data.order_id)
-    await answer(query, "Cancelling…")
+    try:
+        await deps.desk.cancel_order(trader, callback_data.order_id)
+    except DeskError as error:
+        if error.code != "order_over":
+            raise
+        await answer(query, texts.OVER, alert=True)  # a second tap, or it filled meanwhile
+    else:
+        await answer(query, "Cancelling…")
     await show(bot, query, await _list(deps, trader))

@@ -83,6 +83,7 @@ async def test_a_sell_against_a_long_reduces_at_most_to_flat(desk: House) -> Non
         ("buy", {"size": "5"}, "max_position"),
         ("buy", {"size": "0.00001"}, "below_step"),
         ("buy", {"ticker": "NOSUCHUSD", "size": "1"}, "symbol_unknown"),
+        ("buy", {"size": "0.01", "type": "limit", "price": 10**22}, "order_impossible"),
         ("buy", {"size": "0.01", "stop_loss": 10_000_000}, "price_not_of_paper"),
     ],
 )

@@ -10,7 +10,7 @@ from decimal import Decimal
 import pytest
 
 from bot.emulator.user import User
-from core.trading.views import OpenOrderView, OrderView
+from core.trading.views import DeskError, OpenOrderView, OrderView
 from tests.handlers.chat.chat_world import ChatWorld, chat_world
 
 NOW = dt.datetime(2026, 11, 24, 9, 41, tzinfo=dt.UTC)
@@ -87,6 +87,24 @@ async def test_an_order_that_is_over_is_said_to_be(world: ChatWorld) -> None:
     listed = await world.say(ann, "/orders")
     world.desk.waiting_rows.clear()
     shown = await world.tap(ann, listed, "Cancel 1 BTC")
+    assert shown is not None
+    assert "None is waiting." in shown.text
+
+
+async def test_a_second_tap_on_cancel_says_so_and_shows_what_still_waits(
+    world: ChatWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = world.user(1)
+    await with_orders(world, ann, waiting(1, 0))
+    asked = await world.tap(ann, await world.say(ann, "/orders"), "Cancel 1 BTC")
+    assert asked is not None
+
+    async def over(*asked: object) -> OpenOrderView:
+        world.desk.waiting_rows.clear()
+        raise DeskError("order_over", "This order is over already.")
+
+    monkeypatch.setattr(world.desk, "cancel_order", over)
+    shown = await world.tap(ann, asked, "Cancel it")
     assert shown is not None
     assert "None is waiting." in shown.text
 
