@@ -30,7 +30,6 @@ from core.trading.lane import Lane
 from core.trading.news import note_standing, tell_trouble
 from core.trading.parts import Parts
 from core.trading.quotes import FRESH_S
-from core.trading.reconcile import Reconciler
 from core.trading.signing import Signer
 from core.trading.venue import Venue
 
@@ -47,10 +46,9 @@ Subaccount = tuple[str, str, int]
 
 @dataclass
 class _Seat:
-    """An account's lane and what checks it against the chain."""
+    """An account's lane, and when it was last checked against the chain."""
 
     lane: Lane
-    reconciler: Reconciler
     ready: bool = False
     checked_at: float = 0.0
 
@@ -122,13 +120,13 @@ class Lanes:
             parts = self._parts_of(venue)
             signer = Signer(account, credential, parts.vault, venue.network.chain_id)
             lane = Lane(account, signer, parts)
-            seat = _Seat(lane, lane.reconciler)
+            seat = _Seat(lane)
             self._seats[account.id] = seat
             self._by_subaccount.setdefault(_subaccount(account), {})[account.id] = seat
             await venue.stream.subscribe(account.address, account.subaccount_number)
         venue.compliance.expect(account.id)
         await venue.tickers()
-        if not await seat.reconciler.run():
+        if not await seat.lane.reconciler.run():
             return False
         try:
             await venue.node.tip()
@@ -190,7 +188,7 @@ class Lanes:
     async def _check(self, seat: _Seat) -> None:
         account = seat.lane.account
         seat.checked_at = self.venues[account.network].clock.monotonic()  # type: ignore[index]
-        self.reconciled[account.id] = await seat.reconciler.run()
+        self.reconciled[account.id] = await seat.lane.reconciler.run()
         venue = self.venues[account.network]  # type: ignore[index]
         prices = {}
         for ticker in seat.lane.guard.watched_tickers():
