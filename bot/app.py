@@ -29,6 +29,7 @@ from bot.paper import PaperChild
 from bot.readiness import DeskReadiness
 from bot.settings import Settings, SettingsError
 from bot.stdin import when_stdin_closes
+from bot.watches import build_watches
 from core.clock import Clock, Random, SystemClock, SystemRandom
 from core.dydx import dependency
 from core.dydx.network import NetworkName
@@ -37,8 +38,9 @@ from core.events import Bell
 from core.ledger.database import Ledger, LedgerRefused, open_ledger
 from core.trading.lanes import Lanes
 from core.trading.live import LiveDesk
-from core.trading.office import DeskSettings, Office
+from core.trading.office import DeskSettings, Office, StrategyBook
 from core.trading.parts import Parts
+from core.trading.risk.firewall import Firewall
 from core.trading.venue import Venue
 from core.vault import Vault, VaultRefused, forbid_core_dumps
 from handlers.http.app import build_http
@@ -114,33 +116,40 @@ async def started(
         vault = await open_vault(settings, ledger, random)
         metrics = Metrics(CollectorRegistry())
         bell = Bell()
-        lanes, venues = _build_lanes(settings, ledger, vault, clock, random, bell, metrics)
-        desk = LiveDesk(
-            Office(
-                ledger=ledger,
-                vault=vault,
-                venues=venues,
-                lanes=lanes,
-                clock=clock,
-                random=random,
-                outbox_bell=bell,
-                settings=DeskSettings(
-                    public_url=settings.public_url,
-                    admin_ids=frozenset(settings.admin_ids),
-                    signup=settings.signup,
-                ),
-            )
+        strategy_book = StrategyBook()
+        lanes, venues, firewall = _build_lanes(
+            settings, ledger, vault, clock, random, bell, metrics, strategy_book
         )
+        await firewall.start()
+        office = Office(
+            ledger=ledger,
+            vault=vault,
+            venues=venues,
+            lanes=lanes,
+            clock=clock,
+            random=random,
+            outbox_bell=bell,
+            settings=DeskSettings(
+                public_url=settings.public_url,
+                admin_ids=frozenset(settings.admin_ids),
+                signup=settings.signup,
+            ),
+            firewall=firewall,
+            strategy_book=strategy_book,
+        )
+        desk = LiveDesk(office)
         await desk.open()
         await lanes.expect_all()
         chat = ChatSide(settings, desk, bell, clock, random)
         readiness = DeskReadiness(ledger, lanes, venues, chat)
-        gauges = Gauges(metrics, lanes, venues, chat, clock)
+        watches = build_watches(office, lanes, settings)
+        gauges = Gauges(metrics, lanes, venues, chat, clock, watches.rounds)
         http = build_http(
             desk=desk, readiness=readiness, metrics=metrics, extra_routes=chat.routes()
         )
         listener = await _listen(http, settings)
         stack.push_async_callback(listener.close)
+        await watches.gap.beat()
         log.info("alerts are taken", host=settings.http_host, port=listener.port)
         if settings.starts_paper:  # not before: a start that is refused leaves no child and no line
             child = PaperChild(settings.paper_environment())
@@ -149,13 +158,16 @@ async def started(
         for venue in venues.values():
             stack.push_async_callback(venue.close)
         stack.push_async_callback(lanes.close)
+        stack.push_async_callback(watches.rounds.close)
         stack.push_async_callback(desk.close_key_work)
+        stack.push_async_callback(desk.close_panics)
         connecting = asyncio.create_task(_connect(venues, lanes, desk))
         stack.push_async_callback(_cancel, connecting)
         await chat.start()
         stack.push_async_callback(chat.close)
-        scheduler = schedule(settings, desk, lanes, gauges, readiness, clock)
+        scheduler = schedule(settings, desk, lanes, gauges, readiness, clock, watches)
         stack.callback(scheduler.shutdown, wait=False)
+        stack.push_async_callback(watches.gap.stop)
         stack.callback(listener.drain)
         yield Process(ledger, desk, lanes, venues, chat, listener.port)
         log.info("stopping")
@@ -169,7 +181,8 @@ def _build_lanes(
     random: Random,
     bell: Bell,
     metrics: Metrics,
-) -> tuple[Lanes, dict[NetworkName, Venue]]:
+    strategy_book: StrategyBook,
+) -> tuple[Lanes, dict[NetworkName, Venue], Firewall]:
     venues: dict[NetworkName, Venue] = {}
 
     async def on_event(venue: Venue, event: StreamEvent) -> None:
@@ -178,6 +191,7 @@ def _build_lanes(
     for name in settings.networks:
         venues[name] = build_venue(settings.network(name), clock, random, on_event)
     observer = MetricObserver(metrics)
+    firewall = Firewall(ledger, venues, clock, strategy_book.by_id)
 
     def parts_of(venue: Venue) -> Parts:
         return Parts(
@@ -190,10 +204,11 @@ def _build_lanes(
             good_til_blocks=settings.good_til_blocks,
             stop_slippage_bps=settings.stop_slippage_bps,
             observer=observer,
+            firewall=firewall,
         )
 
     lanes = Lanes(venues, parts_of)
-    return lanes, venues
+    return lanes, venues, firewall
 
 
 async def _listen(app: web.Application, settings: Settings) -> Listener:
@@ -216,6 +231,7 @@ async def _connect(venues: dict[NetworkName, Venue], lanes: Lanes, desk: LiveDes
         if isinstance(result, Exception):
             log.error("a network is not used", error=str(result))
     await desk.resume_key_work()
+    await desk.resume_panics()
     await lanes.start_all()
 
 

@@ -31,6 +31,9 @@ def parser() -> argparse.ArgumentParser:
     paper.add_argument("--until-stdin-closes", action="store_true", help=_UNTIL_HELP)
     paper.set_defaults(act=_paper)
     commands.add_parser(
+        "alert", help="what alerts would do: JSON lines in, one answer a line out"
+    ).set_defaults(act=_alert)
+    commands.add_parser(
         "admin-link", help="a new one-time link that makes its visitor admin"
     ).set_defaults(act=_admin_link)
     commands.add_parser("healthcheck", help="exit 0 if the bot answers").set_defaults(
@@ -90,6 +93,12 @@ async def _paper(arguments: argparse.Namespace) -> int:
     from bot.paper import serve_paper
 
     return await serve_paper(until_stdin_closes=arguments.until_stdin_closes)
+
+
+async def _alert(arguments: argparse.Namespace) -> int:
+    from bot.alert import answer_standard_input
+
+    return answer_standard_input()
 
 
 async def _admin_link(arguments: argparse.Namespace) -> int:

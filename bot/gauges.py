@@ -7,8 +7,10 @@ from core.clock import Clock
 from core.dydx.indexer import IndexerError
 from core.dydx.network import NetworkName
 from core.dydx.node import NodeUnreachable
-from core.ledger import orders, outbox, positions
+from core.ledger import key_losses, orders, outbox
 from core.trading.lanes import Lanes
+from core.trading.rota import Look
+from core.trading.rounds import Rounds
 from core.trading.venue import Venue
 from handlers.http.metrics import Metrics
 
@@ -37,12 +39,14 @@ class Gauges:
         venues: dict[NetworkName, Venue],
         chat: ChatSide,
         clock: Clock,
+        rounds: Rounds,
     ) -> None:
         self._metrics = metrics
         self._lanes = lanes
         self._venues = venues
         self._chat = chat
         self._clock = clock
+        self._rounds = rounds
         self._gaps: dict[NetworkName, int] = {}
         self._connections: dict[NetworkName, int] = {}
         chat.on_outcome = self._told
@@ -55,12 +59,11 @@ class Gauges:
         """Reads all gauges; a job calls this."""
         accounts = list(self._lanes.reconciled)
         self._metrics.orders_unknown.set(await orders.count_in_state(accounts, "unknown"))
-        held = await positions.open_of(accounts)
-        plans = await positions.protections([row.id for row in held])
-        watched = self._lanes.watched_positions()
-        self._metrics.unprotected_positions.set(
-            sum(1 for plan in plans.values() if plan.position_id not in watched)
-        )
+        self._metrics.unprotected_positions.set(len(self._lanes.unprotected_positions()))
+        self._metrics.keys_lost.set(len(await key_losses.affected()))
+        for look in Look:
+            interval_s = self._rounds.interval(look)
+            self._metrics.reconcile_interval_seconds.labels(look.value).set(interval_s)
         oldest = await outbox.oldest_due(self._clock.now())
         self._metrics.outbox_oldest_seconds.set(oldest.total_seconds())
         problem = self._chat.problem

@@ -12,12 +12,15 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from bot.gauges import Gauges
 from bot.readiness import DeskReadiness
 from bot.settings import Settings
+from bot.watches import Watches
 from core.clock import Clock
 from core.ledger import conversations, outbox, updates
 from core.trading.lanes import Lanes
 from core.trading.live import LiveDesk
 
 FAULTS_EVERY_S = 60
+SILENCE_EVERY_S = 300
+RISK_EVERY_S = 5
 GAUGES_EVERY_S = 5
 PURGE_EVERY_S = 3600
 UPDATES_KEPT = dt.timedelta(days=2)
@@ -32,6 +35,7 @@ def schedule(
     gauges: Gauges,
     readiness: DeskReadiness,
     clock: Clock,
+    watches: Watches,
 ) -> AsyncIOScheduler:
     """Starts the jobs; a late run is made up for once, however late."""
 
@@ -46,9 +50,12 @@ def schedule(
     jobs: list[tuple[Callable[[], Awaitable[None]], float]] = [
         (lanes.monitor, settings.monitor_interval_s),
         (desk.tell_grouped_faults, FAULTS_EVERY_S),
+        (desk.tell_silent_strategies, SILENCE_EVERY_S),
+        (desk.tick_risk, RISK_EVERY_S),
         (gauges.refresh, GAUGES_EVERY_S),
         (readiness.probe, GAUGES_EVERY_S),
         (purge, PURGE_EVERY_S),
+        *watches.jobs(),
     ]
     for work, every_s in jobs:
         scheduler.add_job(_run, "interval", seconds=every_s, args=[work], name=work.__name__)

@@ -23,6 +23,9 @@ from aiogram.exceptions import (
 from aiogram.types import ReplyParameters
 from aiogram.utils.formatting import Text
 
+from bot.books_news import BooksNews
+from bot.risk_news import PROGRESS, RiskNews
+from bot.watch_news import WatchNews
 from core import failpoints
 from core.clock import Clock, Random
 from core.events import Bell
@@ -32,9 +35,10 @@ from core.trading.views import AccountView, DeskError, TraderView
 from handlers.chat.deletions import Deletions
 from handlers.chat.errors import place_of
 from handlers.chat.sending import is_gone, is_unchanged
-from handlers.chat.texts import events, key_work, network
+from handlers.chat.texts import events, key_work, network, plans
 from handlers.chat.texts.screen import Screen, quiet
 from handlers.chat.texts.signals import card
+from handlers.chat.texts.strategies import strategy_silent
 
 log = structlog.get_logger(__name__)
 
@@ -233,7 +237,8 @@ class Notifier:
         revision = row.revision
         screen = await self.render(trader, row)
         try:
-            if row.kind == "key_progress":  # where its message is gone, the end is told anyway
+            # where the message is gone, the end is told anyway
+            if row.kind == "key_progress" or row.kind in PROGRESS:
                 await self._edit(trader, int(row.payload["message_id"]), screen)
                 await self._settle(row, revision, int(row.payload["message_id"]))
                 return "edited"
@@ -299,11 +304,14 @@ class Notifier:
             "card": self._card,
             "signal_refused": self._signal_refused,
             "signal_missed": self._signal_missed,
+            "signal_asks": self._signal_asks,
+            "signal_mocked": self._signal_mocked,
             "order_unknown": self._order_unknown,
             "order_unfilled": self._order_unfilled,
             "position_closed": self._position_closed,
-            "position_by_hand": self._position_by_hand,
             "protection_failing": self._protection_failing,
+            "protection_missing": self._protection_missing,
+            "stop_removed": self._stop_removed,
             "intent_refused": self._intent_refused,
             "alert_unreadable": self._alert_unreadable,
             "access_asked": self._access_asked,
@@ -315,7 +323,10 @@ class Notifier:
             "operator_notice": self._operator_notice,
             "key_progress": self._key_progress,
             "key_told": self._key_told,
-            "key_lost": self._key_lost,
+            "strategy_silent": self._strategy_silent,
+            **BooksNews(self._desk, self._nonce).makers(),
+            **WatchNews(self._desk, self._nonce).makers(),
+            **RiskNews(self._desk).makers(),
         }
 
     def _nonce(self) -> int:
@@ -336,6 +347,12 @@ class Notifier:
         ]
         return events.signal_missed(signal, held[0] if len(held) == 1 else None, self._nonce())
 
+    async def _signal_asks(self, trader: TraderView, row: OutgoingMessage) -> Screen:
+        return events.signal_asks(await self._desk.signal(UUID(row.payload["signal_id"])))
+
+    async def _signal_mocked(self, trader: TraderView, row: OutgoingMessage) -> Screen:
+        return events.signal_mocked(await self._desk.signal(UUID(row.payload["signal_id"])))
+
     async def _order_unknown(self, trader: TraderView, row: OutgoingMessage) -> Screen:
         return events.order_unknown(
             await self._desk.order(int(row.payload["order_id"])), await self._network(row)
@@ -350,9 +367,13 @@ class Notifier:
         position = await self._desk.position_by_id(int(row.payload["position_id"]))
         return events.position_closed(position)
 
-    async def _position_by_hand(self, trader: TraderView, row: OutgoingMessage) -> Screen:
+    async def _protection_missing(self, trader: TraderView, row: OutgoingMessage) -> Screen:
         position = await self._desk.position_by_id(int(row.payload["position_id"]))
-        return events.position_by_hand(position, str(row.payload["change"]), self._nonce())
+        return plans.protection_missing(position)
+
+    async def _stop_removed(self, trader: TraderView, row: OutgoingMessage) -> Screen:
+        position = await self._desk.position_by_id(int(row.payload["position_id"]))
+        return plans.stop_removed(position, int(row.payload["count"]))
 
     async def _protection_failing(self, trader: TraderView, row: OutgoingMessage) -> Screen:
         position = await self._desk.position_by_id(int(row.payload["position_id"]))
@@ -397,8 +418,9 @@ class Notifier:
     async def _key_told(self, trader: TraderView, row: OutgoingMessage) -> Screen:
         return key_work.told(await self._desk.key_work(int(row.payload["work_id"])))
 
-    async def _key_lost(self, trader: TraderView, row: OutgoingMessage) -> Screen:
-        return key_work.key_lost(await self._account(trader, int(row.payload["account_id"])))
+    async def _strategy_silent(self, trader: TraderView, row: OutgoingMessage) -> Screen:
+        strategy = await self._desk.strategy(trader, int(row.payload["strategy_id"]))
+        return strategy_silent(strategy, row.payload)
 
     async def _network(self, row: OutgoingMessage) -> str | None:
         return (await self._desk.signal(row.signal_id)).network if row.signal_id else None

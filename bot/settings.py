@@ -188,8 +188,33 @@ class Settings(BaseSettings):
     )
     monitor_interval_s: Annotated[int, Field(ge=1, le=3600)] = _setting(
         15,
-        "Seconds between two reconciliations of positions with the chain.",
+        "Seconds between two looks at every plan, at accounts that could not be taken over yet and "
+        "at alerts that wait.",
         cure="write a number of seconds from 1 to 3600",
+    )
+    reconcile_orders_s: Annotated[int, Field(ge=1, le=3600)] = _setting(
+        10,
+        "Seconds between two comparisons of orders with the chain, for accounts with a position or "
+        "an order.",
+        cure="write a number of seconds from 1 to 3600",
+    )
+    reconcile_positions_s: Annotated[int, Field(ge=1, le=3600)] = _setting(
+        30,
+        "Seconds between two comparisons of fills and positions with the chain, for the same "
+        "accounts.",
+        cure="write a number of seconds from 1 to 3600",
+    )
+    reconcile_idle_s: Annotated[int, Field(ge=10, le=86400)] = _setting(
+        600,
+        "Seconds between two comparisons with the chain for all other accounts.",
+        cure="write a number of seconds from 10 to 86400",
+    )
+    reconcile_budget_percent: Annotated[int, Field(ge=1, le=90)] = _setting(
+        70,
+        "Part of the indexer's request budget, in percent, that these comparisons may take. Beyond "
+        "it their intervals grow, least for accounts with an order of unknown fate or an "
+        "unprotected position.",
+        cure="write a number of percent from 1 to 90",
     )
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], BeforeValidator(lambda text: text.lower())

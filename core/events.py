@@ -52,6 +52,22 @@ class SignalMissed(Event):
 
 
 @dataclass(frozen=True)
+class SignalAsks(Event):
+    """A signal waits for its trader's word until its age limit."""
+
+    kind: ClassVar[str] = "signal_asks"
+    signal_id: UUID
+
+
+@dataclass(frozen=True)
+class SignalMocked(Event):
+    """No node could be reached; the signal's order went to the book of mock orders."""
+
+    kind: ClassVar[str] = "signal_mocked"
+    signal_id: UUID
+
+
+@dataclass(frozen=True)
 class OrderUnknown(Event):
     """No node said what became of an order that may be live; it is being proved."""
 
@@ -85,12 +101,55 @@ class PositionChangedByHand(Event):
 
 
 @dataclass(frozen=True)
+class PositionForced(Event):
+    """The chain itself took a part of a position that is still open. `what`: liquidated,
+    deleveraged.
+    """
+
+    kind: ClassVar[str] = "position_forced"
+    position_id: int
+    what: str
+
+
+@dataclass(frozen=True)
+class PositionLeft(Event):
+    """The last strategy that held a part of a position has closed it; what is left was made by hand
+    and has no plan.
+    """
+
+    kind: ClassVar[str] = "position_left"
+    position_id: int
+
+
+@dataclass(frozen=True)
 class ProtectionFailing(Event):
     """A plan's price was met but the closing order did not fill; the bot goes on trying."""
 
     kind: ClassVar[str] = "protection_failing"
     position_id: int
     attempts: int
+
+
+@dataclass(frozen=True)
+class ProtectionMissing(Event):
+    """A position's stop neither rests in the chain's state nor is watched with present prices, for
+    longer than moments. `since`: ISO, UTC.
+    """
+
+    kind: ClassVar[str] = "protection_missing"
+    position_id: int
+    since: str
+
+
+@dataclass(frozen=True)
+class StopRemoved(Event):
+    """Somebody cancelled a position's stop on chain outside the bot, for the `count`th time. The
+    first time it is placed again; then its trader is asked.
+    """
+
+    kind: ClassVar[str] = "stop_removed"
+    position_id: int
+    count: int
 
 
 @dataclass(frozen=True)
@@ -147,6 +206,30 @@ class MismatchFound(Event):
 
 
 @dataclass(frozen=True)
+class SharesDiffer(Event):
+    """The shares of a market and what was made by hand do not add up to the chain's position."""
+
+    kind: ClassVar[str] = "shares_differ"
+    account_id: int
+    ticker: str
+    chain_size: str
+    shares_size: str
+
+
+@dataclass(frozen=True)
+class BalanceDiffers(Event):
+    """The USDC of an account changed by something else than the fills, fees and funding in the
+    books. `chain_change`: less transfers; both in USDC since the last check that agreed.
+    """
+
+    kind: ClassVar[str] = "balance_differs"
+    account_id: int
+    chain_change: str
+    booked_change: str
+    since: str
+
+
+@dataclass(frozen=True)
 class KeyProgress(Event):
     """Work on a key made a step; the chat message that shows its progress is rendered anew."""
 
@@ -196,7 +279,9 @@ class AccountStanding(Event):
 
 @dataclass(frozen=True)
 class OperatorNotice(Event):
-    """For admins. `what`: stream_down, stream_up, all_blocked; `accounts` are concerned."""
+    """For admins. `what`: stream_down, stream_up, all_blocked, orders_unknown; `accounts` are
+    concerned.
+    """
 
     kind: ClassVar[str] = "operator_notice"
     network: str
@@ -206,11 +291,99 @@ class OperatorNotice(Event):
 
 
 @dataclass(frozen=True)
+class StrategySilent(Event):
+    """No alert came to a strategy for as many hours as its trader set. `since`: ISO, UTC."""
+
+    kind: ClassVar[str] = "strategy_silent"
+    strategy_id: int
+    hours: int
+    since: str
+
+
+@dataclass(frozen=True)
 class KeyLost(Event):
-    """The chain refused an order because it does not know the account's trading key any more."""
+    """The chain does not take the account's trading key any more. `told`: how often this was said
+    before, while positions were open.
+    """
 
     kind: ClassVar[str] = "key_lost"
     account_id: int
+    told: int = 0
+
+
+@dataclass(frozen=True)
+class KeyBack(Event):
+    """An account that had lost its key can sign again. `replaced`: with another key."""
+
+    kind: ClassVar[str] = "key_back"
+    account_id: int
+    replaced: bool
+
+
+@dataclass(frozen=True)
+class GapFound(Event):
+    """No alert could be taken between two moments (ISO, UTC). `complete`: every account of the
+    trader was compared with the chain since.
+    """
+
+    kind: ClassVar[str] = "gap_found"
+    began_at: str
+    ended_at: str
+    complete: bool
+
+
+@dataclass(frozen=True)
+class DriftFound(Event):
+    """A strategy lastingly holds something else than TradingView says."""
+
+    kind: ClassVar[str] = "drift_found"
+    strategy_id: int
+    ticker: str
+
+
+@dataclass(frozen=True)
+class MarketChanged(Event):
+    """dYdX changed the status or the type of a market in which the trader holds something. In the
+    indexer's words.
+    """
+
+    kind: ClassVar[str] = "market_changed"
+    network: str
+    ticker: str
+    was: str
+    status: str
+    was_type: str
+    market_type: str
+
+
+@dataclass(frozen=True)
+class RiskBreached(Event):
+    """A limit was reached: nothing new is opened in its scope. `scope`: bot, account or strategy,
+    `ref` its id; `code` as that of a refusal, `text` a sentence with the figures.
+    """
+
+    kind: ClassVar[str] = "risk_breached"
+    scope: str
+    ref: int
+    code: str
+    text: str
+
+
+@dataclass(frozen=True)
+class PanicProgress(Event):
+    """A panic made a step; the chat message that shows its progress is rendered anew."""
+
+    kind: ClassVar[str] = "panic_progress"
+    panic_id: int
+    message_id: int
+
+
+@dataclass(frozen=True)
+class PanicTold(Event):
+    """A panic came to its end, or began without its trader having asked."""
+
+    kind: ClassVar[str] = "panic_told"
+    panic_id: int
 
 
 class Bell:

@@ -89,22 +89,23 @@ def _answer_type() -> type[Message]:
 _Answer: Any = _answer_type()
 
 
+def open_channel(address: str) -> grpc.aio.Channel:
+    """A channel to a node's address as configured; it connects when it is first asked to."""
+    scheme, _, target = address.rpartition("://")
+    target = target.rstrip("/")
+    options = [*_OPTIONS, ("grpc.enable_http_proxy", int(not is_loopback(address)))]
+    if scheme in ("http", "insecure"):
+        return grpc.aio.insecure_channel(target, options=options)
+    return grpc.aio.secure_channel(target, grpc.ssl_channel_credentials(), options=options)
+
+
 class Endpoint:
     """A node: its address as configured, its channel, and where its calls are counted."""
 
-    def __init__(self, address: str, standing: Standing) -> None:
+    def __init__(self, address: str, standing: Standing, channel: grpc.aio.Channel) -> None:
         self.address = address
         self.standing = standing
-        scheme, _, target = address.rpartition("://")
-        target = target.rstrip("/")
-        options = [*_OPTIONS, ("grpc.enable_http_proxy", int(not is_loopback(address)))]
-        self.channel: grpc.aio.Channel
-        if scheme in ("http", "insecure"):
-            self.channel = grpc.aio.insecure_channel(target, options=options)
-        else:
-            self.channel = grpc.aio.secure_channel(
-                target, grpc.ssl_channel_credentials(), options=options
-            )
+        self.channel = channel
         self._broadcast = self.channel.unary_unary(
             "/cosmos.tx.v1beta1.Service/BroadcastTx",
             request_serializer=BroadcastTxRequest.SerializeToString,

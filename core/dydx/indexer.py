@@ -7,6 +7,8 @@ import datetime as dt
 from collections.abc import Iterable
 from typing import Any, Self, TypeVar
 
+import httpx
+
 from core.clock import Clock
 from core.dydx.answers import (
     AddressAnswer,
@@ -39,7 +41,7 @@ from core.dydx.indexer_errors import (
     IndexerUnreachable,
     IndexerUnreadable,
 )
-from core.dydx.indexer_http import REQUESTS, IndexerHttp
+from core.dydx.indexer_http import REQUESTS, WINDOW_S, IndexerHttp
 from core.dydx.indexer_types import (
     AssetPosition,
     Candle,
@@ -94,6 +96,7 @@ class Indexer:
         total_timeout_s: float = 15.0,
         read_timeout_s: float = 5.0,
         requests: int = REQUESTS,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.network = network
         self._clock = clock
@@ -104,6 +107,7 @@ class Indexer:
             total_timeout_s=total_timeout_s,
             read_timeout_s=read_timeout_s,
             requests=requests,
+            transport=transport,
         )
 
     async def close(self) -> None:
@@ -121,6 +125,11 @@ class Indexer:
     def waiting(self) -> int:
         """How many requests wait for their turn."""
         return self._http.budget.waiting
+
+    @property
+    def requests_per_s(self) -> float:
+        """How many requests the budget allows at present; fewer after a refusal for their rate."""
+        return self._http.budget.limit / WINDOW_S
 
     @property
     def refused_for_rate(self) -> int:
@@ -316,12 +325,42 @@ class Indexer:
         return answer.positions if answer else []
 
     async def transfers(
-        self, address: str, number: int, *, limit: int = PAGE, parent: bool = False
+        self,
+        address: str,
+        number: int,
+        *,
+        limit: int = PAGE,
+        page: int | None = None,
+        before_height: int | None = None,
+        parent: bool = False,
     ) -> list[Transfer]:
         """Deposits, withdrawals and transfers, newest first; empty for an unknown subaccount."""
         path, owner = _of("/transfers", address, number, parent)
-        answer = await self._find(TransfersAnswer, path, **owner, limit=limit)
+        answer = await self._find(
+            TransfersAnswer,
+            path,
+            **owner,
+            limit=limit,
+            page=page,
+            createdBeforeOrAtHeight=before_height,
+            nonce=self._http.nonce(),
+        )
         return answer.transfers if answer else []
+
+    async def transfers_between(
+        self, address: str, number: int, after_height: int, height: int
+    ) -> list[Transfer]:
+        """What moved in blocks above `after_height`, up to and including `height`."""
+        found: list[Transfer] = []
+        page = 1
+        while True:
+            rows = await self.transfers(
+                address, number, limit=LARGEST_PAGE, before_height=height, page=page
+            )
+            found += [row for row in rows if after_height < row.created_at_height <= height]
+            if len(rows) < LARGEST_PAGE or rows[-1].created_at_height <= after_height:
+                return found
+            page += 1
 
     async def funding_payments(
         self,
@@ -330,10 +369,12 @@ class Indexer:
         *,
         after: dt.datetime | None = None,
         ticker: str | None = None,
+        zeros: bool = False,
         limit: int = PAGE,
+        page: int | None = None,
         parent: bool = False,
     ) -> list[FundingPayment]:
-        """Hourly payments from `after` on, newest first."""
+        """Hourly payments from `after` on, newest first; `zeros`: also those of nothing."""
         path, owner = _of("/fundingPayments", address, number, parent, "/parentSubaccount")
         answer = await self._get(
             FundingAnswer,
@@ -341,9 +382,28 @@ class Indexer:
             **owner,
             afterOrAt=utc_text(after) if after else None,
             ticker=ticker,
+            zeroPayments="true" if zeros else None,
             limit=limit,
+            page=page,
+            # Caches keep answers for ten seconds.
+            nonce=self._http.nonce(),
         )
         return answer.funding_payments
+
+    async def all_funding_since(
+        self, address: str, number: int, after: dt.datetime
+    ) -> list[FundingPayment]:
+        """Every payment from `after` on, those of nothing too, oldest first."""
+        found: dict[tuple[str, dt.datetime], FundingPayment] = {}
+        page = 1
+        while True:
+            rows = await self.funding_payments(
+                address, number, after=after, zeros=True, limit=LARGEST_PAGE, page=page
+            )
+            found.update(((row.ticker, row.created_at), row) for row in rows)
+            if len(rows) < LARGEST_PAGE:
+                return sorted(found.values(), key=lambda row: (row.created_at, row.ticker))
+            page += 1
 
     async def historical_pnl(
         self,

@@ -26,7 +26,8 @@ class IndexerHttp:
     """Asks one network's REST service within its budget.
 
     An ordinary request ends within `total_timeout_s` seconds, waiting for its turn and repetitions
-    included; a bulk request may wait five minutes longer for its turn.
+    included; a bulk request may wait five minutes longer for its turn. `transport` carries the
+    requests, by default over a pool of connections.
     """
 
     def __init__(
@@ -37,10 +38,12 @@ class IndexerHttp:
         total_timeout_s: float,
         read_timeout_s: float,
         requests: int,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._network = network
         self._clock = clock
         self._total_timeout_s = total_timeout_s
+        self._transport = transport
         self._timeout = httpx.Timeout(read_timeout_s, connect=3.0)
         self._client: httpx.AsyncClient | None = None
         self.budget = Budget(clock, requests, WINDOW_S)
@@ -104,6 +107,7 @@ class IndexerHttp:
             self._client = httpx.AsyncClient(
                 base_url=self._network.rest.rstrip("/"),
                 timeout=self._timeout,
+                transport=self._transport,
                 limits=httpx.Limits(max_connections=20, keepalive_expiry=60.0),
                 headers={"Accept": "application/json"},
                 trust_env=not is_loopback(self._network.rest),

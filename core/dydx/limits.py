@@ -105,6 +105,13 @@ class PlacementBudget:
             default=UNLIMITED,
         )
 
+    def left(self, height: int) -> int:
+        """How many placements of the longest window are neither sent nor expected."""
+        if not self._limits:
+            return UNLIMITED
+        blocks, limit = max(self._limits)
+        return limit - self._used(height, blocks) - sum(self._expected.values())
+
     def take(self, height: int, count: int = 1, priority: Priority = Priority.PROTECTION) -> bool:
         """Counts `count` placements that are about to be sent after block `height`; False, and
         nothing is counted, where there is no room for all of them.

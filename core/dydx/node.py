@@ -12,6 +12,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TypeVar
 
+import grpc
 import structlog
 
 from core.clock import Clock
@@ -19,7 +20,7 @@ from core.dydx.authenticators import Authenticator
 from core.dydx.broadcasting import Broadcast, EndpointAnswer, Hedge, Manner, sum_up
 from core.dydx.codes import Outcome, classify
 from core.dydx.drafts import OrderRef
-from core.dydx.endpoint import CallFailed, Endpoint, NotConnected
+from core.dydx.endpoint import CallFailed, Endpoint, NotConnected, open_channel
 from core.dydx.limits import BlockRateLimits, EquityTier
 from core.dydx.network import Network
 from core.dydx.node_health import (
@@ -94,6 +95,7 @@ class NodePool:
     `hedge_after_s` is how long the first node may be silent before the same bytes also go to the
     second (None: never before it failed). `budgets` are calls per minute by address, for nodes
     that allow another number than is known of their operators or `DEFAULT_CALLS_PER_MINUTE`.
+    `channels` opens the channel to an address.
     """
 
     def __init__(
@@ -109,8 +111,10 @@ class NodePool:
         hedge_after_s: float | None = 0.5,
         behind_blocks: int = BEHIND_BLOCKS,
         budgets: Mapping[str, int] | None = None,
+        channels: Callable[[str], grpc.aio.Channel] = open_channel,
     ) -> None:
         self.network = network
+        self._channels = channels
         self._clock = clock
         self._connect_timeout_s = connect_timeout_s
         self._call_timeout_s = call_timeout_s
@@ -385,7 +389,7 @@ class NodePool:
     def _open(self) -> None:
         if not self._endpoints and not self._closed:
             self._endpoints = {
-                address: Endpoint(address, standing)
+                address: Endpoint(address, standing, self._channels(address))
                 for address, standing in self._standings.items()
             }
 

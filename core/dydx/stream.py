@@ -38,7 +38,7 @@ from core.dydx.stream_events import (
     SubscriptionRefused,
     TradesSeen,
 )
-from core.dydx.stream_link import WAITS_S, Link, Patience
+from core.dydx.stream_link import WAITS_S, Dial, Link, Patience, dial
 from core.dydx.stream_pool import SUBACCOUNTS_PER_CONNECTION, Pool
 from core.dydx.stream_seats import Seat
 from core.dydx.stream_session import SUBACCOUNTS, Session, key_of
@@ -92,8 +92,8 @@ class Stream:
     height as its sign of life. `markets` is kept current. Messages that cannot be read are counted
     in `unreadable` and skipped.
 
-    `urgent` may be set to tell which accounts are subscribed before the others after a loss, as
-    those with an open position.
+    `dial` opens a websocket. `urgent` may be set to tell which accounts are subscribed before the
+    others after a loss, as those with an open position.
     """
 
     def __init__(
@@ -111,6 +111,7 @@ class Stream:
         ping_timeout_s: float = 10.0,
         open_timeout_s: float = 10.0,
         per_connection: int = SUBACCOUNTS_PER_CONNECTION,
+        dial: Dial = dial,
     ) -> None:
         self.markets = Markets(clock)
         self.unreadable = 0
@@ -133,7 +134,7 @@ class Stream:
             ping_timeout_s=ping_timeout_s,
             open_timeout_s=open_timeout_s,
         )
-        self._pool = Pool(network, clock, random, self, patience, per_connection)
+        self._pool = Pool(network, clock, random, self, patience, per_connection, dial)
         self._second_look = SecondLook(self._pool)
 
     # what it knows

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import datetime as dt
 from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -44,6 +46,23 @@ class Patience:
     ping_interval_s: float = 10.0
     ping_timeout_s: float = 10.0
     open_timeout_s: float = 10.0
+
+
+Dial = Callable[[str, Patience], AbstractAsyncContextManager[ClientConnection]]
+
+
+def dial(address: str, patience: Patience) -> AbstractAsyncContextManager[ClientConnection]:
+    """Opens a websocket; leaving the context closes it."""
+    return connect(
+        address,
+        open_timeout=patience.open_timeout_s,
+        ping_interval=patience.ping_interval_s,
+        ping_timeout=patience.ping_timeout_s,
+        close_timeout=1.0,
+        max_size=32 * 1024 * 1024,
+        max_queue=256,
+        proxy=None if is_loopback(address) else True,
+    )
 
 
 class Owner(Protocol):
@@ -90,6 +109,7 @@ class Link:
         random: Random,
         owner: Owner,
         patience: Patience,
+        dial: Dial,
     ) -> None:
         self.number = number
         self.keys: dict[Key, None] = {HEIGHT: None}
@@ -106,6 +126,7 @@ class Link:
         self._random = random
         self._owner = owner
         self._patience = patience
+        self._dial = dial
         self._counts: Counter[str] = Counter()
         self._lost_since = clock.now()
         self._troubled = False
@@ -197,18 +218,8 @@ class Link:
 
     async def _connection(self) -> str:
         """One connection from its opening to its end; the reason why it ended."""
-        patience = self._patience
         try:
-            async with connect(
-                self._network.ws,
-                open_timeout=patience.open_timeout_s,
-                ping_interval=patience.ping_interval_s,
-                ping_timeout=patience.ping_timeout_s,
-                close_timeout=1.0,
-                max_size=32 * 1024 * 1024,
-                max_queue=256,
-                proxy=None if is_loopback(self._network.ws) else True,
-            ) as socket:
+            async with self._dial(self._network.ws, self._patience) as socket:
                 try:
                     await self._converse(socket)
                 except Lost as lost:

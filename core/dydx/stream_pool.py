@@ -20,7 +20,7 @@ from core.dydx.stream_events import (
     Disconnected,
     StreamEvent,
 )
-from core.dydx.stream_link import Link, Patience
+from core.dydx.stream_link import Dial, Link, Patience
 from core.dydx.stream_seats import Seat
 from core.dydx.stream_session import HEIGHT, MARKETS, SUBACCOUNTS, Session, subaccount_of
 from core.dydx.stream_types import Frame
@@ -64,6 +64,7 @@ class Pool:
         reader: Reader,
         patience: Patience,
         per_connection: int,
+        dial: Dial,
     ) -> None:
         self.links: list[Link] = []
         self.seats: dict[Key, Seat] = {}
@@ -75,6 +76,7 @@ class Pool:
         self._reader = reader
         self._patience = patience
         self._per_connection = per_connection
+        self._dial = dial
         self._sessions = 0
         self._made = 0
         self._gaps = 0
@@ -132,7 +134,9 @@ class Pool:
             self._leave(link, key)
 
     def _new_link(self) -> Link:
-        link = Link(self._made, self._network, self._clock, self._random, self, self._patience)
+        link = Link(
+            self._made, self._network, self._clock, self._random, self, self._patience, self._dial
+        )
         self._made += 1
         self.links.append(link)
         if self._started:

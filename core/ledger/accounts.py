@@ -65,7 +65,9 @@ async def of_trader(trader_id: int) -> list[Account]:
 
 async def reconnect(account_id: int, trader_id: int) -> None:
     """A key came in again for an account whose history the ledger has."""
-    await Account.filter(id=account_id).update(state="active", trader_id=trader_id)
+    await Account.filter(id=account_id).update(
+        state="active", trader_id=trader_id, key_lost_at=None
+    )
 
 
 async def disconnect(account_id: int) -> None:
@@ -92,11 +94,22 @@ async def set_chain_account_number(account_id: int, number: int) -> None:
 async def drop_credential(account_id: int) -> None:
     """Erases the sealed key, for another one that comes in the same transaction."""
     await Credential.filter(account_id=account_id).delete()
+    await Account.filter(id=account_id).update(key_lost_at=None)
 
 
 async def leave(account_id: int) -> None:
     """The account takes no more orders; its key stays until its orders are cancelled."""
     await Account.filter(id=account_id).update(state="leaving")
+
+
+async def set_sharing(account_id: int, sharing: bool) -> None:
+    """Whether several strategies may hold one market of the account."""
+    await Account.filter(id=account_id).update(sharing=sharing)
+
+
+async def set_without_stop_room(account_id: int, choice: str) -> None:
+    """What becomes of an entry whose stop cannot rest on chain: refuse or watch."""
+    await Account.filter(id=account_id).update(without_stop_room=choice)
 
 
 async def add_credential(

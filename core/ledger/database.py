@@ -17,6 +17,7 @@ from tortoise.context import TortoiseContext
 from tortoise.exceptions import BaseORMException
 from tortoise.transactions import in_transaction
 
+from core import failpoints
 from core.clock import Clock, Random
 from core.ledger import raw
 from core.ledger.address import Address, SqliteAddress, parse_address
@@ -89,12 +90,14 @@ class Ledger:
             raise LedgerMisuse(
                 "a transaction was opened inside another one, or in a task that was started there"
             )
+        place = failpoints.site()
         token = _inside.set(True)
         try:
             async with in_transaction():
                 yield
         finally:
             _inside.reset(token)
+        failpoints.done(place)
 
     @contextlib.asynccontextmanager
     async def executing(self) -> AsyncIterator[None]:
@@ -122,6 +125,13 @@ class Ledger:
         if not isinstance(self._address, SqliteAddress):
             async with self.executing():
                 return await raw.batch(statements)
+        place = failpoints.site()
+        told = await self._transact(statements)
+        failpoints.done(place)
+        return told
+
+    async def _transact(self, statements: Sequence[raw.Statement]) -> list[list[dict[str, Any]]]:
+        """On SQLite: the statements behind the fence, in one step."""
         fence = raw.Statement(
             "SELECT value FROM meta WHERE name = {} AND value = {}",
             (EPOCH, str(self.epoch)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
@@ -53,6 +54,41 @@ async def open_of(account_id: int) -> list[Intent]:
     return await Intent.filter(account_id=account_id, state__in=list(OPEN_STATES)).order_by(
         "sequence"
     )
+
+
+async def in_state(account_id: int, state: str) -> list[Intent]:
+    """The intents of an account in one state, in order."""
+    return await Intent.filter(account_id=account_id, state=state).order_by("sequence")
+
+
+async def of_signal(signal_id: UUID) -> Intent | None:
+    """The intent that a signal made."""
+    return await Intent.filter(signal_id=signal_id, source="signal").first()
+
+
+async def resume(intent: Intent, payload: dict[str, Any], states: Collection[str]) -> bool:
+    """Puts an intent that is in one of `states` back to work; False when it is in none any more."""
+    state = "running" if intent.course is not None else "waiting"
+    changed = await Intent.filter(id=intent.id, state__in=list(states)).update(
+        state=state, payload=payload, done_at=None, reason_code=None, reason_text=None
+    )
+    if changed:
+        intent.state, intent.payload = state, payload
+    return bool(changed)
+
+
+async def give_up(
+    intent: Intent,
+    now: dt.datetime,
+    state: str,
+    reason: tuple[str, str],
+    states: Collection[str],
+) -> bool:
+    """Ends an intent that is in one of `states`; False when it is in none any more."""
+    changed = await Intent.filter(id=intent.id, state__in=list(states)).update(
+        state=state, done_at=now, reason_code=reason[0], reason_text=reason[1]
+    )
+    return bool(changed)
 
 
 async def finish(

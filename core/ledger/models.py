@@ -32,13 +32,21 @@ class Meta(Model):
 
 
 class Trader(Model):
-    """A Telegram user who talks to the bot. role: pending, trader, admin, blocked, refused."""
+    """A Telegram user who talks to the bot. role: pending, trader, admin, blocked, refused.
+
+    `zone` (IANA name) is where his days begin; `next_zone` takes its place at `next_zone_from`.
+    `mock_when_unreachable`: an order that no node could be given becomes a mock order.
+    """
 
     id = fields.IntField(primary_key=True)
     telegram_id = fields.BigIntField(unique=True)
     name = fields.CharField(max_length=128)
     role = fields.CharField(max_length=16)
     reachable = fields.BooleanField(default=True, db_default=True)
+    zone = fields.CharField(max_length=64, default="UTC", db_default="UTC")
+    next_zone = fields.CharField(max_length=64, null=True)
+    next_zone_from = fields.DatetimeField(null=True)
+    mock_when_unreachable = fields.BooleanField(default=False, db_default=False)
     created_at = fields.DatetimeField()
 
     class Meta:
@@ -60,6 +68,10 @@ class AdminLink(Model):
 class Account(Model):
     """A dYdX subaccount that the bot may trade for a trader. state: active, leaving (its orders are
     being cancelled, then its key is erased), disconnected.
+
+    `sharing`: several strategies may hold one market. `without_stop_room`: what becomes of an entry
+    whose stop cannot rest on chain: refuse, or watch (by the bot). `key_lost_at`: since when the
+    chain refuses the account's key.
     """
 
     id = fields.IntField(primary_key=True)
@@ -75,6 +87,9 @@ class Account(Model):
     next_client_id = fields.BigIntField()
     last_sequence = fields.BigIntField(default=0, db_default=0)
     fills_height = fields.BigIntField(default=0, db_default=0)
+    sharing = fields.BooleanField(default=False, db_default=False)
+    without_stop_room = fields.CharField(max_length=8, default="refuse", db_default="refuse")
+    key_lost_at = fields.DatetimeField(null=True)
     state = fields.CharField(max_length=16)
     created_at = fields.DatetimeField()
 
@@ -164,7 +179,14 @@ class SealedKey(Model):
 
 
 class Strategy(Model):
-    """One webhook with its account, sizing, plan and limits. state: active, paused, deleted."""
+    """One webhook with its account, sizing, plan and limits. state: active, paused, deleted.
+
+    `mode`: live, ask (a signal waits for its trader), shadow (nothing is sent). `preset`: the
+    grammar of its alerts. `sync`: `market_position` is the target. At most one default size is set.
+    `take_profits`: [{percent, fraction}], in place of `take_profit_percent`; `trailing`,
+    `break_even`: as in an intent's plan. `aliases`: symbols of its alerts that mean another ticker.
+    After `silent_after_h` hours without an alert its trader is told, once.
+    """
 
     id = fields.IntField(primary_key=True)
     trader: fields.ForeignKeyRelation[Trader] = fields.ForeignKeyField(
@@ -188,6 +210,18 @@ class Strategy(Model):
     allowed_symbols: list[str] | None = fields.JSONField(null=True)
     slippage_bps = fields.IntField(default=100, db_default=100)
     max_alert_age_s = fields.IntField(default=60, db_default=60)
+    mode = fields.CharField(max_length=8, default="live", db_default="live")
+    preset = fields.CharField(max_length=16, default="auto", db_default="auto")
+    sync = fields.BooleanField(default=False, db_default=False)
+    default_equity_percent = money_or_none()
+    default_risk_percent = money_or_none()
+    take_profits: list[dict[str, str]] | None = fields.JSONField(null=True)
+    trailing: dict[str, Any] | None = fields.JSONField(null=True)
+    break_even: dict[str, Any] | None = fields.JSONField(null=True)
+    aliases: dict[str, str] | None = fields.JSONField(null=True)
+    last_alert_at = fields.DatetimeField(null=True)
+    silent_after_h = fields.IntField(null=True)
+    silence_told_at = fields.DatetimeField(null=True)
     first_outside_alert_at = fields.DatetimeField(null=True)
     created_at = fields.DatetimeField()
 
@@ -196,7 +230,8 @@ class Strategy(Model):
 
 
 class Signal(Model):
-    """An alert that proved both factors. state: stored, executed, refused, missed.
+    """An alert that proved both factors. state: stored, asking (its trader), executed, refused,
+    missed, shadow, mock.
 
     `answer` is what the webhook answered or would answer now; `body` has its secret masked.
     """
@@ -223,15 +258,20 @@ class Signal(Model):
 
     class Meta:
         table = "signal"
-        indexes = (("strategy_id", "body_hash", "received_at"), ("strategy_id", "state"))
+        indexes = (
+            ("strategy_id", "body_hash", "received_at"),
+            ("strategy_id", "state"),
+            ("strategy_id", "received_at"),
+        )
 
 
 class Intent(Model):
     """What a signal, a button or the monitor wants of an account; lanes work these in `sequence`
     order.
 
-    kind: open, add, reduce, close, trade (buy or sell, decided against the position). `key` makes
-    it act at most once. state: waiting, running, done, refused, missed.
+    kind: open, add, reduce, close, trade (decided against the position). `key` makes it act at most
+    once. `course`: what was decided, with the first order. state: waiting, running, asking (its
+    trader), done, refused, missed, shadow, mock.
     """
 
     id = fields.IntField(primary_key=True)
@@ -245,6 +285,7 @@ class Intent(Model):
     source = fields.CharField(max_length=16)
     kind = fields.CharField(max_length=16)
     payload: dict[str, Any] = fields.JSONField()
+    course: dict[str, Any] | None = fields.JSONField(null=True)
     signal_id = fields.UUIDField(null=True)
     position_id = fields.IntField(null=True)
     state = fields.CharField(max_length=16)
@@ -277,6 +318,7 @@ class Order(Model):
     intent_id = fields.IntField(null=True)
     signal_id = fields.UUIDField(null=True)
     position_id = fields.IntField(null=True)
+    target_id = fields.IntField(null=True)
     purpose = fields.CharField(max_length=16)
     order_uuid = fields.UUIDField(unique=True)
     client_id = fields.BigIntField()
@@ -315,6 +357,29 @@ class Order(Model):
         table = "order"
         unique_together = (("account_id", "client_id"),)
         indexes = (("account_id", "state"), ("signal_id",), ("intent_id",), ("position_id",))
+
+
+class MockOrder(Model):
+    """An order that was not sent, as no node could be reached and its trader wants such orders
+    noted. `price`: the oracle's. It never counts as a position.
+    """
+
+    id = fields.IntField(primary_key=True)
+    account: fields.ForeignKeyRelation[Account] = fields.ForeignKeyField(
+        "ledger.Account", related_name="mock_orders", on_delete=RESTRICT
+    )
+    account_id: int
+    signal_id = fields.UUIDField()
+    order_id = fields.IntField(null=True)
+    ticker = fields.CharField(max_length=32)
+    side = fields.CharField(max_length=4)
+    size = money()
+    price = money()
+    created_at = fields.DatetimeField()
+
+    class Meta:
+        table = "mock_order"
+        indexes = (("signal_id",),)
 
 
 class OrderTransition(Model):
@@ -361,6 +426,7 @@ class Position(Model):
     closed_size = money(default=Decimal(0), db_default="0")
     realized_pnl = money()
     fees = money()
+    funding = money(default=Decimal(0), db_default="0")
     version = fields.IntField(default=1, db_default=1)
     close_reason = fields.CharField(max_length=24, null=True)
     opened_at = fields.DatetimeField()
@@ -373,9 +439,15 @@ class Position(Model):
 
 
 class Protection(Model):
-    """The plan of a position: prices at which it is closed. state: armed, closing, done.
+    """The plan of a position. state (of its stop): armed, closing (the bot is closing all of it),
+    done. What of it rests on chain is told by the orders of its position.
 
-    What of it rests on chain is told by the orders of its position.
+    `levels` is the plan as it was asked for, in the shape of an intent's; `source` the intent that
+    asked. `stop_loss` is the stop's own price, `best` the best price since its trailing began,
+    `even` whether break-even was reached: together they say where the stop stands. `base`: the size
+    of the position, with what its targets had closed, that the targets were sized for. `stop_gone`
+    counts how often somebody cancelled the stop on chain, last the order `stop_gone_order`.
+    `take_profit` belongs to plans made before targets had rows.
     """
 
     id = fields.IntField(primary_key=True)
@@ -387,9 +459,41 @@ class Protection(Model):
     stop_loss = money_or_none()
     state = fields.CharField(max_length=8)
     attempts = fields.IntField(default=0, db_default=0)
+    levels: dict[str, Any] | None = fields.JSONField(null=True)
+    source = fields.IntField(null=True)
+    base = money_or_none()
+    best = money_or_none()
+    even = fields.BooleanField(default=False, db_default=False)
+    stop_gone = fields.IntField(default=0, db_default=0)
+    stop_gone_order = fields.IntField(null=True)
 
     class Meta:
         table = "protection"
+
+
+class Target(Model):
+    """A take-profit level of a plan, nearest first by `number`. state: waiting, closing (the bot is
+    closing its part), done, dropped (the plan has it no more).
+
+    `fraction` of the position it is meant to close; `size` in base units, 0 where it is below a
+    step and was merged into the next one.
+    """
+
+    id = fields.IntField(primary_key=True)
+    position: fields.ForeignKeyRelation[Position] = fields.ForeignKeyField(
+        "ledger.Position", related_name="targets", on_delete=RESTRICT
+    )
+    position_id: int
+    number = fields.IntField()
+    price = money()
+    fraction = money()
+    size = money()
+    state = fields.CharField(max_length=8)
+    attempts = fields.IntField(default=0, db_default=0)
+
+    class Meta:
+        table = "target"
+        indexes = (("position_id", "state"),)
 
 
 class Fill(Model):
@@ -417,6 +521,232 @@ class Fill(Model):
     class Meta:
         table = "fill"
         indexes = (("account_id", "height"), ("position_id",))
+
+
+class RiskScope(Model):
+    """Limits and mode of the whole bot, an account or a strategy. `scope`: bot (`ref` 0), account,
+    strategy. mode: active, reducing, halted; `mode_reason`: by_hand, panic, drawdown, account_gone.
+
+    `limits`: core/trading/risk/limits.py. `waived_until`: the daily loss does not count before;
+    `losses_from`: losses before it are forgiven; `peaks`: the highest P&L by network since the
+    drawdown is watched, as decimal strings.
+    """
+
+    id = fields.IntField(primary_key=True)
+    scope = fields.CharField(max_length=8)
+    ref = fields.IntField()
+    limits: dict[str, Any] = fields.JSONField()
+    mode = fields.CharField(max_length=8)
+    mode_reason = fields.CharField(max_length=16, null=True)
+    mode_since = fields.DatetimeField(null=True)
+    waived_until = fields.DatetimeField(null=True)
+    losses_from = fields.DatetimeField(null=True)
+    peaks: dict[str, str] | None = fields.JSONField(null=True)
+
+    class Meta:
+        table = "risk_scope"
+        unique_together = (("scope", "ref"),)
+
+
+class DayPrice(Model):
+    """The price of a market at the moment at which somebody's day began: what was open then is
+    valued at it. `source`: oracle (the bot was there), candle (read afterwards), late (no price of
+    that moment could be found).
+    """
+
+    id = fields.IntField(primary_key=True)
+    network = fields.CharField(max_length=16)
+    ticker = fields.CharField(max_length=32)
+    at = fields.DatetimeField()
+    price = money()
+    source = fields.CharField(max_length=8)
+
+    class Meta:
+        table = "day_price"
+        unique_together = (("network", "ticker", "at"),)
+
+
+class Panic(Model):
+    """Somebody wants to be flat: every order cancelled, every position closed, everything halted.
+    kind: panic, close_all (positions only), house (an admin's, of the whole bot: the panics of its
+    traders name it as `parent_id`). state: working, done. `message_id`: the chat message that shows
+    the progress. `key` makes it act once.
+    """
+
+    id = fields.IntField(primary_key=True)
+    trader_id = fields.IntField()
+    kind = fields.CharField(max_length=12)
+    key = fields.CharField(max_length=96, unique=True)
+    state = fields.CharField(max_length=8)
+    parent_id = fields.IntField(null=True)
+    message_id = fields.BigIntField(null=True)
+    created_at = fields.DatetimeField()
+    done_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "panic"
+        indexes = (("state",), ("trader_id",), ("parent_id",))
+
+
+class PanicAccount(Model):
+    """One account of a panic. States: core/trading/risk/panic_states.py. `report`: what was found
+    and what is proved, for its message.
+    """
+
+    id = fields.IntField(primary_key=True)
+    panic: fields.ForeignKeyRelation[Panic] = fields.ForeignKeyField(
+        "ledger.Panic", related_name="accounts", on_delete=RESTRICT
+    )
+    panic_id: int
+    account_id = fields.IntField()
+    state = fields.CharField(max_length=12)
+    report: dict[str, Any] = fields.JSONField()
+    changed_at = fields.DatetimeField()
+
+    class Meta:
+        table = "panic_account"
+        unique_together = (("panic_id", "account_id"),)
+
+
+class PositionTransition(Model):
+    """One step of a position; appended, never changed. `step` and `cause`:
+    core/trading/position_states.py.
+
+    `change` and `size` are signed base units: what the step changed, and what is open after it.
+    `fill_uuid`: the fill that proves it, by the indexer's id.
+    """
+
+    id = fields.IntField(primary_key=True)
+    position: fields.ForeignKeyRelation[Position] = fields.ForeignKeyField(
+        "ledger.Position", related_name="transitions", on_delete=RESTRICT
+    )
+    position_id: int
+    step = fields.CharField(max_length=12)
+    cause = fields.CharField(max_length=12)
+    change = money()
+    size = money()
+    fill_uuid = fields.UUIDField(null=True)
+    evidence = fields.TextField()
+    epoch = fields.BigIntField()
+    at = fields.DatetimeField()
+
+    class Meta:
+        table = "position_transition"
+        unique_together = (("position_id", "fill_uuid"),)
+        indexes = (("position_id",),)
+
+
+class Funding(Model):
+    """One funding payment of an account in one market, as the indexer tells it; booked once.
+
+    `payment`: USDC, negative was paid by the account. `size` is signed. `position_id`: the position
+    that was open at that time; NULL where the books know none.
+    """
+
+    id = fields.IntField(primary_key=True)
+    account: fields.ForeignKeyRelation[Account] = fields.ForeignKeyField(
+        "ledger.Account", related_name="fundings", on_delete=RESTRICT
+    )
+    account_id: int
+    position_id = fields.IntField(null=True)
+    ticker = fields.CharField(max_length=32)
+    size = money()
+    rate = money()
+    oracle_price = money()
+    payment = money()
+    height = fields.BigIntField()
+    at = fields.DatetimeField()
+
+    class Meta:
+        table = "funding"
+        unique_together = (("account_id", "ticker", "at"),)
+        indexes = (("position_id",),)
+
+
+class Share(Model):
+    """What one strategy holds in a market of an account; `strategy_id` 0 is what was made by hand.
+
+    `size` is signed; the shares of a market add up to the chain's net position. `entry_price` is 0
+    while it is flat; the sums (USDC) are of all its life. `plan`: the plan of its newest entry, as
+    in an intent's payload, of the time `planned_at`.
+    """
+
+    id = fields.IntField(primary_key=True)
+    account: fields.ForeignKeyRelation[Account] = fields.ForeignKeyField(
+        "ledger.Account", related_name="shares", on_delete=RESTRICT
+    )
+    account_id: int
+    partition = fields.IntField()
+    ticker = fields.CharField(max_length=32)
+    strategy_id = fields.IntField()
+    size = money()
+    entry_price = money()
+    realized_pnl = money()
+    fees = money()
+    funding = money()
+    plan: dict[str, Any] | None = fields.JSONField(null=True)
+    planned_at = fields.DatetimeField(null=True)
+    plan_source = fields.IntField(null=True)
+
+    class Meta:
+        table = "share"
+        unique_together = (("account_id", "ticker", "strategy_id"),)
+        indexes = (("strategy_id",),)
+
+
+class ShareMove(Model):
+    """What changed a share; appended, never changed. cause: order, plan, by_hand, liquidated,
+    deleveraged, found (it was there before), adopted, funding.
+
+    `change` and `size` (after it) are signed base units; the rest is USDC, `fee` positive where it
+    was paid.
+    """
+
+    id = fields.IntField(primary_key=True)
+    share: fields.ForeignKeyRelation[Share] = fields.ForeignKeyField(
+        "ledger.Share", related_name="moves", on_delete=RESTRICT
+    )
+    share_id: int
+    account_id = fields.IntField()
+    strategy_id = fields.IntField()
+    cause = fields.CharField(max_length=12)
+    fill_uuid = fields.UUIDField(null=True)
+    change = money()
+    size = money()
+    realized_pnl = money()
+    fee = money()
+    funding = money()
+    at = fields.DatetimeField()
+
+    class Meta:
+        table = "share_move"
+        unique_together = (("share_id", "fill_uuid"),)
+        indexes = (("account_id", "at"), ("share_id", "at"))
+
+
+class AccountBooks(Model):
+    """How far the books of an account were read and checked.
+
+    `funding_read_to`: no funding payment up to then is missing. `usdc` was the balance after block
+    `height`, and `offset` what it then was above what the books add up to; only transfers change
+    that. `fill_id` and `funding_id` were the newest rows then.
+    """
+
+    id = fields.IntField(primary_key=True)
+    account: fields.OneToOneRelation[Account] = fields.OneToOneField(
+        "ledger.Account", related_name="books", on_delete=RESTRICT
+    )
+    account_id: int
+    funding_read_to = fields.DatetimeField(null=True)
+    usdc = money_or_none()
+    offset = money_or_none()
+    height = fields.BigIntField(default=0, db_default=0)
+    fill_id = fields.IntField(default=0, db_default=0)
+    funding_id = fields.IntField(default=0, db_default=0)
+    checked_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "account_books"
 
 
 class OutgoingMessage(Model):
@@ -478,6 +808,79 @@ class Conversation(Model):
 
     class Meta:
         table = "conversation"
+
+
+class Gap(Model):
+    """A time in which no alert could be taken: the process was down, or its ledger. state: open
+    (traders are still to be told), told.
+    """
+
+    id = fields.IntField(primary_key=True)
+    began_at = fields.DatetimeField()
+    ended_at = fields.DatetimeField()
+    state = fields.CharField(max_length=8)
+
+    class Meta:
+        table = "gap"
+        indexes = (("state",),)
+
+
+class ChartPosition(Model):
+    """Where a strategy stands on TradingView's chart, by its last alert that said so, and how that
+    compares with what it holds. position: long, short, flat; `size` in coins, where it was given.
+
+    state: agrees, differs (since `since`), told, ignored (by its trader).
+    """
+
+    id = fields.IntField(primary_key=True)
+    strategy_id = fields.IntField()
+    partition = fields.IntField()
+    ticker = fields.CharField(max_length=32)
+    position = fields.CharField(max_length=8)
+    size = money_or_none()
+    signal_id = fields.UUIDField()
+    said_at = fields.DatetimeField()
+    state = fields.CharField(max_length=8)
+    since = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "chart_position"
+        unique_together = (("strategy_id", "ticker"),)
+
+
+class MarketState(Model):
+    """How a market was last found: status and type in the indexer's words."""
+
+    id = fields.IntField(primary_key=True)
+    network = fields.CharField(max_length=16)
+    ticker = fields.CharField(max_length=32)
+    status = fields.CharField(max_length=24)
+    market_type = fields.CharField(max_length=16)
+    changed_at = fields.DatetimeField()
+
+    class Meta:
+        table = "market_state"
+        unique_together = (("network", "ticker"),)
+
+
+class KeyLoss(Model):
+    """A time in which the chain refused an account's trading key. state: doubted (an order was
+    refused for it, the chain was not asked yet), lost, over. `told`: how often its trader was.
+    """
+
+    id = fields.IntField(primary_key=True)
+    account_id = fields.IntField()
+    partition = fields.IntField()
+    authenticator_id = fields.BigIntField(null=True)
+    began_at = fields.DatetimeField()
+    state = fields.CharField(max_length=8)
+    told = fields.IntField(default=0, db_default=0)
+    told_at = fields.DatetimeField(null=True)
+    ended_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "key_loss"
+        indexes = (("account_id", "state"),)
 
 
 # A docstring is for readers: as a comment on the table it would be part of the migrations, and a

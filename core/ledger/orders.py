@@ -10,7 +10,7 @@ from uuid import UUID
 
 from core.ledger import raw
 from core.ledger.database import Ledger
-from core.ledger.models import Fill, Order, OrderTransition
+from core.ledger.models import Fill, Intent, Order, OrderTransition
 
 CLIENT_IDS = 2**32
 _STEP = (
@@ -25,10 +25,16 @@ def following(client_id: int) -> int:
     return (client_id + 1) % CLIENT_IDS
 
 
-async def add(ledger: Ledger, order: Order, evidence: str, replaces: Order | None = None) -> None:
+async def add(
+    ledger: Ledger,
+    order: Order,
+    evidence: str,
+    replaces: Order | None = None,
+    course: dict[str, str] | None = None,
+) -> None:
     """Stores an order that is about to be broadcast, in one step with all that goes with it: its
-    first two transitions, its intent at work, the account's next client id, and the mark of the
-    order that its transaction cancels.
+    first two transitions, its intent at work and the course of it, the account's next client id,
+    and the mark of the order that its transaction cancels.
     """
     uuid_value = Order._meta.fields_map["order_uuid"].to_db_value(order.order_uuid, order)
     steps = [
@@ -43,8 +49,9 @@ async def add(ledger: Ledger, order: Order, evidence: str, replaces: Order | Non
     if order.intent_id is not None:
         statements.append(
             raw.Statement(
-                """UPDATE "intent" SET "state" = 'running', "epoch" = {} WHERE "id" = {}""",
-                (order.epoch, order.intent_id),
+                """UPDATE "intent" SET "state" = 'running', "epoch" = {}, "course" = {} """
+                'WHERE "id" = {}',
+                (order.epoch, _course_value(course), order.intent_id),
             )
         )
     if replaces is not None:
@@ -59,6 +66,10 @@ async def add(ledger: Ledger, order: Order, evidence: str, replaces: Order | Non
     order._saved_in_db = True
     if replaces is not None:
         replaces.cancel_asked_at = order.created_at
+
+
+def _course_value(course: dict[str, str] | None) -> Any:
+    return Intent._meta.fields_map["course"].to_db_value(course, Intent)
 
 
 async def record_answer(

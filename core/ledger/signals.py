@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from uuid import UUID
 
 from tortoise.expressions import F
@@ -30,7 +31,7 @@ async def accept(
 ) -> bool:
     """Stores a signal with its messages and its intent, which gets the next number of the account's
     lane, in one transaction. False, and nothing stored, when the same body came at or after
-    `since`.
+    `since`, or when the strategy was moved to another account meanwhile.
     """
     account_id = signal.account_id
     numbered = raw.Statement(
@@ -40,8 +41,9 @@ async def accept(
     )
     is_first = raw.Statement(
         'SELECT 1 AS "first" WHERE NOT EXISTS (SELECT 1 FROM "signal" WHERE "strategy_id" = {} '
-        'AND "body_hash" = {} AND "received_at" >= {})',
-        (signal.strategy_id, signal.body_hash, since),
+        'AND "body_hash" = {} AND "received_at" >= {}) '
+        'AND EXISTS (SELECT 1 FROM "strategy" WHERE "id" = {} AND "account_id" = {})',
+        (signal.strategy_id, signal.body_hash, since, signal.strategy_id, account_id),
         required=True,
     )
     statements = [numbered, is_first, raw.insertion(signal), *messages]
@@ -76,6 +78,12 @@ async def settle(signal_id: UUID, state: str, reason: tuple[str, str] | None = N
         reason_code=reason[0] if reason else None,
         reason_text=reason[1] if reason else None,
     )
+
+
+async def note_nearest(signal_id: UUID, nearest: Sequence[str]) -> None:
+    """Tickers that the symbol of a refused signal may have meant."""
+    row = await Signal.get(id=signal_id)
+    await Signal.filter(id=signal_id).update(parsed={**row.parsed, "nearest": list(nearest)})
 
 
 async def attach_position(signal_id: UUID, position_id: int) -> None:

@@ -34,6 +34,11 @@ async def set_reachable(trader_id: int, reachable: bool) -> None:
     await Trader.filter(id=trader_id).update(reachable=reachable)
 
 
+async def set_mock_when_unreachable(trader_id: int, on: bool) -> None:
+    """Whether an order that no node could be given becomes a mock order."""
+    await Trader.filter(id=trader_id).update(mock_when_unreachable=on)
+
+
 async def with_role(role: str) -> list[Trader]:
     return await Trader.filter(role=role).order_by("id")
 
@@ -53,3 +58,17 @@ async def admin_link(token_hash: str) -> AdminLink | None:
 async def use_admin_link(link_id: int, now: dt.datetime) -> bool:
     """True for exactly one caller."""
     return await AdminLink.filter(id=link_id, used_at=None).update(used_at=now) == 1
+
+
+async def set_zone(
+    trader_id: int, zone: str, next_zone: str | None, next_zone_from: dt.datetime | None
+) -> None:
+    """Where a trader's days begin, and where they will."""
+    await Trader.filter(id=trader_id).update(
+        zone=zone, next_zone=next_zone, next_zone_from=next_zone_from
+    )
+
+
+async def with_due_zone(now: dt.datetime) -> list[Trader]:
+    """Those whose next zone has taken effect."""
+    return await Trader.filter(next_zone_from__lte=now)

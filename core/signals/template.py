@@ -8,20 +8,29 @@ import re
 
 from core.signals.placeholders import PLACEHOLDER
 
-_LINES = (
-    ("secret", "{secret}"),
-    ("symbol", "{{ticker}}"),
-    ("action", "{{strategy.order.action}}"),
-    ("id", "{{strategy.order.id}}"),
-    ("time", "{{timenow}}"),
-)
+_SECRET = "secret"  # noqa: S105 - the name of a field
+_ORDERS = {
+    _SECRET: "",
+    "symbol": "{{ticker}}",
+    "action": "{{strategy.order.action}}",
+    "id": "{{strategy.order.id}}",
+    "time": "{{timenow}}",
+}
+_POSITIONS = {
+    _SECRET: "",
+    "symbol": "{{ticker}}",
+    "market_position": "{{strategy.market_position}}",
+    "market_position_size": "{{strategy.market_position_size}}",
+    "time": "{{timenow}}",
+}
 
 
-def alert_template(secret: str) -> str:
-    """The smallest message, one field a line. With a secret of 43 characters it has 181 characters,
-    so a copy button of Telegram (at most 256) can hold it.
+def alert_template(secret: str, *, sync: bool = False) -> str:
+    """The smallest message, one field a line: of TradingView's orders, or with `sync` of the
+    position that it has. With a secret of 43 characters a copy button of Telegram (at most 256) can
+    hold either.
     """
-    fields = {name: secret if name == "secret" else value for name, value in _LINES}
+    fields = {**(_POSITIONS if sync else _ORDERS), _SECRET: secret}
     return json.dumps(fields, indent=1, ensure_ascii=False)
 
 

@@ -7,9 +7,10 @@ from decimal import Decimal
 from core.dydx.indexer import IndexerError
 from core.dydx.network import NetworkName
 from core.dydx.protocol import CLIENT_ID_LIMIT
-from core.ledger import accounts, positions
+from core.ledger import accounts, books, positions
 from core.ledger.models import Account
 from core.trading.office import Office
+from core.trading.share_keeper import Holders
 from core.trading.venue import Venue
 from core.trading.views import DeskError
 
@@ -43,7 +44,7 @@ async def account_row(
         )
     if found.state == "active" and replacing and found.trader_id == trader_id:
         await accounts.drop_credential(found.id)
-        return found
+        return await accounts.get(found.id)
     if found.state != "disconnected":
         return None
     await accounts.reconnect(found.id, trader_id)
@@ -77,7 +78,7 @@ async def adopt(office: Office, venue: Venue, account: Account) -> None:
         for row in rows:
             if await positions.open_in(account.id, row.market):
                 continue
-            await positions.add(
+            held = await positions.add(
                 account_id=account.id,
                 partition=account.partition,
                 ticker=row.market,
@@ -93,3 +94,15 @@ async def adopt(office: Office, venue: Venue, account: Account) -> None:
                 opened_at=now,
                 enlarged_at=now,
             )
+            await books.add_step(
+                position_id=held.id,
+                step="found",
+                cause="found",
+                change=row.size,
+                size=row.size,
+                fill_uuid=None,
+                evidence="the indexer's positions when the account was connected",
+                epoch=office.ledger.epoch,
+                at=now,
+            )
+            await Holders.load(account, row.market, held)

@@ -75,6 +75,7 @@ class AccountDesk:
         funds = self._office.settings.paper_funds_usd
         try:
             await fund(venue.network, key.address, 0, Decimal(funds))
+            failpoints.passed()
             await self._wait_for_credit(venue, key.address)
             failpoints.hit("account_opening")
             account = await self._store_account(trader, venue, self._preview(trader, "paper", key))
@@ -164,6 +165,9 @@ class AccountDesk:
             credential=credential.kind if credential is not None else MNEMONIC,
             authenticator_id=credential.authenticator_id if credential is not None else None,
             markets=None if pairs is None or venue is None else market_names(venue, pairs),
+            sharing=account.sharing,
+            without_stop_room=account.without_stop_room,  # type: ignore[arg-type]
+            key_lost_at=account.key_lost_at,
         )
 
     # keys in memory

@@ -1,16 +1,16 @@
-"""What an intent means against the open position, and whether the limits allow it. Pure."""
+"""What an intent means against the open position, and whether it may be carried out. Pure."""
 
 from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from decimal import Decimal, localcontext
-from typing import Literal
+from decimal import Decimal
 
 from core.dydx.markets import Market
 from core.dydx.protocol import Side
-
-Kind = Literal["open", "add", "reduce", "close"]
+from core.signals.alert import Action, Alert, Size
+from core.signals.meaning import Effect, Situation, Unmeant, meaning_of
+from core.trading.course import Course
 
 
 class Refusal(Exception):
@@ -28,51 +28,26 @@ class Missed(Refusal):
 
 @dataclass(frozen=True)
 class Held:
-    """The open position in the market, as far as fills prove it. `size` is signed."""
+    """The open position in the market, as far as fills prove it, or the strategy's share of it.
+    `size` is signed.
+    """
 
     position_id: int
     size: Decimal
     enlarged_at: dt.datetime
 
-    @property
-    def side(self) -> Side:
-        return Side.BUY if self.size > 0 else Side.SELL
-
 
 @dataclass(frozen=True)
 class Wish:
-    """What is wanted, in one market. `size` None means: by `size_usd` or, for a close, all of it.
-
-    `asked_at` is the alert's own time or when it was received.
+    """What is wanted of one market. `asked_at` is the alert's own time or when it was received;
+    `equity` (USD) is known where the size needs it.
     """
 
-    action: Literal["buy", "sell", "close"]
-    size: Decimal | None
-    size_usd: Decimal | None
-    fraction: Decimal | None
+    alert: Alert
     asked_at: dt.datetime
-
-
-@dataclass(frozen=True)
-class Limits:
-    """First risk limits of a strategy; a close passes them all."""
-
-    max_position_usd: Decimal | None
-    allowed_symbols: tuple[str, ...] | None
-    max_alert_age_s: int
-
-
-@dataclass(frozen=True)
-class Decision:
-    """One order to make. `size` is unsigned base units, before rounding to the step."""
-
-    kind: Kind
-    side: Side
-    size: Decimal
-
-    @property
-    def reduce_only(self) -> bool:
-        return self.kind in ("reduce", "close")
+    default_size: Size | None = None
+    sync: bool = False
+    equity: Decimal | None = None
 
 
 def decide(
@@ -80,77 +55,79 @@ def decide(
     held: Held | None,
     market: Market,
     price: Decimal,
-    limits: Limits | None,
+    max_age_s: int | None,
     now: dt.datetime,
-) -> Decision:
-    """The order that an intent asks for. Raises Refusal (or Missed) with the reason.
+) -> Course:
+    """What an intent does. Raises Refusal (or Missed) with the reason.
 
-    buy and sell: flat → open; same side → add; other side → reduce, at most to flat. `limits` is
-    None for what the trader himself or the monitor asks.
+    `max_age_s` is None for what the trader himself or the monitor asks. Limits are checked when
+    something is to be opened: a reversal whose second half is not allowed still closes.
     """
-    decision = _meaning(wish, held, market, price)
-    if limits is not None:
-        _check_age(wish, held, decision, limits, now)
-    if not decision.reduce_only:
-        _check_exposure(decision, held, market, price, limits)
-    return decision
+    course = _course(wish, held, market, price)
+    if max_age_s is not None:
+        check_age(wish.asked_at, held if course.closing else None, max_age_s, now)
+    return course
 
 
-def _meaning(wish: Wish, held: Held | None, market: Market, price: Decimal) -> Decision:
-    if wish.action == "close":
-        if held is None:
-            raise Refusal(
-                "nothing_to_close", f"There is no open {market.ticker} position; nothing was sent."
-            )
-        size = abs(held.size)
-        if wish.fraction is not None and wish.fraction < 1:
-            return Decision("reduce", held.side.opposite, size * wish.fraction)
-        asked = _size(wish, price) if wish.size is not None or wish.size_usd is not None else size
-        if asked < size:
-            return Decision("reduce", held.side.opposite, asked)
-        return Decision("close", held.side.opposite, size)
-    side = Side.BUY if wish.action == "buy" else Side.SELL
-    size = _size(wish, price)
-    if held is None:
-        return Decision("open", side, size)
-    if held.side is side:
-        return Decision("add", side, size)
-    if size >= abs(held.size):
-        return Decision("close", side, abs(held.size))
-    return Decision("reduce", side, size)
+def _course(wish: Wish, held: Held | None, market: Market, price: Decimal) -> Course:
+    position = held.size if held is not None else Decimal(0)
+    if wish.alert.action is Action.CLOSE and held is None and not wish.alert.sync:
+        raise Refusal(
+            "nothing_to_close", f"There is no open {market.ticker} position; nothing was sent."
+        )
+    try:
+        meaning = meaning_of(
+            wish.alert,
+            Situation(
+                position=position,
+                price=price,
+                equity=wish.equity,
+                default_size=wish.default_size,
+                sync=wish.sync,
+            ),
+        )
+    except Unmeant as unmeant:
+        raise Refusal(unmeant.code, unmeant.text) from None
+    if meaning.effect is Effect.NONE:
+        raise Refusal(
+            "nothing_to_do",
+            f"The {market.ticker} position is already what the alert asks for; nothing was sent.",
+        )
+    if meaning.effect is Effect.CANCEL:
+        return Course(Effect.CANCEL, Side.SELL)
+    if meaning.side is None or meaning.size is None:
+        raise Refusal(
+            "size_missing",
+            "The alert has no size and the strategy has no default size. "
+            'Set one in /strategies or add "size" to the alert.',
+        )
+    side = Side(meaning.side)
+    if meaning.effect in (Effect.OPEN, Effect.ADD):
+        return Course(meaning.effect, side, opening=meaning.size)
+    if meaning.effect is Effect.REVERSE:
+        closing = abs(position)
+        return Course(meaning.effect, side, closing, meaning.size - closing)
+    return Course(meaning.effect, side, closing=min(meaning.size, abs(position)))
 
 
-def _size(wish: Wish, price: Decimal) -> Decimal:
-    if wish.size is not None:
-        return wish.size
-    if wish.size_usd is not None:
-        with localcontext() as context:
-            context.prec = 50
-            return wish.size_usd / price
-    raise Refusal(
-        "size_missing",
-        "The alert has no size and the strategy has no default size. "
-        'Set one in /strategies or add "size" to the alert.',
-    )
-
-
-def _check_age(
-    wish: Wish, held: Held | None, decision: Decision, limits: Limits, now: dt.datetime
+def check_age(
+    asked_at: dt.datetime, closing: Held | None, max_age_s: int, now: dt.datetime
 ) -> None:
-    age = (now - wish.asked_at).total_seconds()
-    if age <= limits.max_alert_age_s:
+    """Raises Missed where an alert is too old. A close acts whatever its age while its position
+    was not opened or enlarged since.
+    """
+    age = (now - asked_at).total_seconds()
+    if age <= max_age_s:
         return
-    if decision.reduce_only and held is not None and held.enlarged_at <= wish.asked_at:
+    if closing is not None and closing.enlarged_at <= asked_at:
         return
     raise Missed(
-        "stale",
-        f"The alert was {int(age)} s old, older than your limit of {limits.max_alert_age_s} s.",
+        "stale", f"The alert was {int(age)} s old, older than your limit of {max_age_s} s."
     )
 
 
-def _check_exposure(
-    decision: Decision, held: Held | None, market: Market, price: Decimal, limits: Limits | None
-) -> None:
+def check_market(market: Market) -> None:
+    """Raises Refusal where a market takes no new positions."""
     if market.status != "ACTIVE":
         raise Refusal(
             "market_status",
@@ -162,21 +139,3 @@ def _check_exposure(
             "market_isolated",
             f"{market.ticker} is an isolated market; only cross-margin markets can be traded.",
         )
-    if limits is None:
-        return
-    if limits.allowed_symbols is not None and market.ticker not in limits.allowed_symbols:
-        raise Refusal(
-            "symbol_not_allowed",
-            f"{market.ticker} is not among the markets of this strategy "
-            f"({', '.join(limits.allowed_symbols) or 'none'}).",
-        )
-    if limits.max_position_usd is not None:
-        with localcontext() as context:
-            context.prec = 50
-            worth = (decision.size + (abs(held.size) if held else 0)) * price
-        if worth > limits.max_position_usd:
-            raise Refusal(
-                "max_position",
-                f"The position would be worth {worth:.2f} USD, above the strategy's limit of "
-                f"{limits.max_position_usd:f} USD.",
-            )

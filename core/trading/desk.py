@@ -10,11 +10,18 @@ from typing import Protocol
 from uuid import UUID
 
 from core.dydx.network import NetworkName
+from core.signals.alert import BreakEven, TakeProfit, Trailing
 from core.trading.key_views import KeyOffer, KeyWorkView
+from core.trading.plan_change import PlanChange
+from core.trading.risk.limits import Mode, ScopeKind
+from core.trading.risk.views import PanicPreview, PanicView, ScopeView, ZoneView
 from core.trading.views import (
     AccountView,
+    Adopter,
     AlertAnswer,
+    ChartView,
     CredentialPreview,
+    ExternalOrderView,
     IntentView,
     NewSecret,
     OpenOrderView,
@@ -22,8 +29,11 @@ from core.trading.views import (
     PositionView,
     SignalView,
     StatusView,
+    StrategyMode,
+    StrategyResult,
     StrategyView,
     TraderView,
+    WithoutStopRoom,
 )
 
 
@@ -34,18 +44,25 @@ class LedgerUnavailable(Exception):
 @dataclass(frozen=True)
 class StrategyChange:
     """New values for a strategy; a field left at None is not touched, `clear` names fields to
-    empty.
+    empty. A new default size takes the place of the old one. Levels are percentages of the entry.
     """
 
     name: str | None = None
+    preset: str | None = None
+    sync: bool | None = None
     default_size: Decimal | None = None
     default_size_usd: Decimal | None = None
-    take_profit_percent: Decimal | None = None
+    default_equity_percent: Decimal | None = None
+    default_risk_percent: Decimal | None = None
+    take_profits: tuple[TakeProfit, ...] | None = None
     stop_loss_percent: Decimal | None = None
+    trailing: Trailing | None = None
+    break_even: BreakEven | None = None
     max_position_usd: Decimal | None = None
     allowed_symbols: tuple[str, ...] | None = None
     slippage_bps: int | None = None
     max_alert_age_s: int | None = None
+    silent_after_h: int | None = None
     clear: frozenset[str] = frozenset()
 
 
@@ -70,6 +87,11 @@ class Desk(Protocol):
         """
 
     async def pending_traders(self, admin: TraderView) -> list[TraderView]: ...
+
+    async def mock_when_unreachable(self, trader: TraderView) -> bool:
+        """Whether an order that no node could be given becomes a mock order."""
+
+    async def set_mock_when_unreachable(self, trader: TraderView, on: bool) -> None: ...
 
     # accounts
     def networks(self) -> tuple[NetworkName, ...]:
@@ -115,6 +137,16 @@ class Desk(Protocol):
         gone, then erases the sealed key. `message_id` shows the progress; a KeyTold event tells the
         end. Codes: unknown_account, position_open.
         """
+
+    async def set_sharing(self, trader: TraderView, account_id: int, sharing: bool) -> AccountView:
+        """Whether several strategies may hold one market of an account; changed only while it is
+        flat. Codes: unknown_account, position_open, account_busy.
+        """
+
+    async def set_without_stop_room(
+        self, trader: TraderView, account_id: int, choice: WithoutStopRoom
+    ) -> AccountView:
+        """What becomes of an entry whose stop cannot rest on chain. Code: unknown_account."""
 
     async def erase_now(self, trader: TraderView, work_id: int) -> KeyWorkView:
         """Erases the key of an account that is being disconnected without waiting for its orders.
@@ -176,11 +208,35 @@ class Desk(Protocol):
     async def change_strategy(
         self, trader: TraderView, strategy_id: int, change: StrategyChange
     ) -> StrategyView:
-        """Codes: unknown_strategy, value_invalid, symbol_unknown."""
+        """Codes: unknown_strategy, value_invalid, symbol_unknown, name_taken, name_invalid,
+        preset_unknown, stop_missing, target_missing.
+        """
 
-    async def pause_strategy(
-        self, trader: TraderView, strategy_id: int, paused: bool
-    ) -> StrategyView: ...
+    async def set_strategy_mode(
+        self, trader: TraderView, strategy_id: int, mode: StrategyMode
+    ) -> StrategyView:
+        """Code: unknown_strategy."""
+
+    async def alert_template(self, trader: TraderView, strategy_id: int) -> str:
+        """The strategy's message in its preset's form, with a word in the place of the secret.
+        Code: unknown_strategy.
+        """
+
+    async def move_strategy(
+        self, trader: TraderView, strategy_id: int, account_id: int
+    ) -> StrategyView:
+        """Gives a flat strategy to another account; webhook and secret stay. Codes:
+        unknown_strategy, unknown_account, same_account, strategy_holds, strategy_busy.
+        """
+
+    async def add_alias(self, trader: TraderView, signal_id: UUID, ticker: str) -> StrategyView:
+        """From now on the unknown symbol of a refused signal means `ticker`, in alerts of its
+        strategy. The signal itself stays refused. Codes: unknown_signal, unknown_strategy,
+        alias_invalid, symbol_unknown.
+        """
+
+    async def remove_alias(self, trader: TraderView, strategy_id: int, symbol: str) -> StrategyView:
+        """Codes: unknown_strategy, alias_unknown."""
 
     async def delete_strategy(self, trader: TraderView, strategy_id: int) -> None: ...
 
@@ -198,6 +254,14 @@ class Desk(Protocol):
 
     async def signal(self, signal_id: UUID) -> SignalView: ...
 
+    async def execute_signal(self, trader: TraderView, signal_id: UUID, key: str) -> None:
+        """Carries out a signal that waits for its trader; once, whatever `key`s come. Codes:
+        unknown_signal, signal_over.
+        """
+
+    async def ignore_signal(self, trader: TraderView, signal_id: UUID) -> None:
+        """Lets a signal that waits for its trader go. Codes: unknown_signal, signal_over."""
+
     # positions
     async def positions(
         self, trader: TraderView, *, include_closed: bool = False
@@ -211,19 +275,15 @@ class Desk(Protocol):
     ) -> None:
         """Asks for a reduce-only close at market of a fraction (0 < f ≤ 1); the outcome follows as
         events. The same `key` acts once. Codes: unknown_position, position_changed (another
-        version), position_closed, below_step.
+        version), position_closed, position_external (made by hand), below_step.
         """
 
-    async def adjust_protection(
-        self,
-        trader: TraderView,
-        position_id: int,
-        version: int,
-        take_profit: Decimal | None,
-        stop_loss: Decimal | None,
+    async def adjust_plan(
+        self, trader: TraderView, position_id: int, version: int, change: PlanChange
     ) -> PositionView:
-        """Sets or (None) removes the prices of the plan. Codes: unknown_position, position_changed,
-        position_closed, price_side (a stop above the price of a long, …), price_tick.
+        """Changes one thing of a position's plan. Codes: unknown_position, position_changed,
+        position_closed, prices_stale, price_not_of_paper, price_side (a stop above the price of a
+        long, …), price_tick, fraction_invalid, unknown_target.
         """
 
     # orders
@@ -235,7 +295,110 @@ class Desk(Protocol):
         nothing. Codes: unknown_order, order_over, order_protects (it belongs to a plan), not_ready.
         """
 
+    # what was made by hand
+    async def external_orders(self, trader: TraderView) -> list[ExternalOrderView]:
+        """The orders that wait on the trader's accounts and that the bot did not make. An account
+        that cannot be read is left out.
+        """
+
+    async def adopters(self, trader: TraderView, position_id: int) -> list[Adopter]:
+        """The strategies that could adopt what was made by hand of a position. Codes:
+        unknown_position, position_closed, nothing_by_hand.
+        """
+
+    async def check_adoption(
+        self, trader: TraderView, position_id: int, strategy_id: int
+    ) -> Adopter:
+        """The strategy that would adopt, for the question before. Codes as of `adopt_position`."""
+
+    async def adopt_position(
+        self, trader: TraderView, position_id: int, version: int, strategy_id: int
+    ) -> None:
+        """Gives what was made by hand of a position to a strategy of its account: the strategy's
+        plan and limits hold for it from now on; nothing is traded. Codes: unknown_position,
+        position_closed, position_changed, nothing_by_hand, unknown_strategy, market_in_use,
+        symbol_not_allowed, max_position, prices_stale, price_side (its plan would close it at
+        once).
+        """
+
+    async def strategy_result(self, trader: TraderView, strategy_id: int) -> StrategyResult:
+        """What a strategy made of its shares. Code: unknown_strategy."""
+
+    # limits
+    async def risk_scopes(self, trader: TraderView) -> list[ScopeView]:
+        """All that this trader may set limits for: his accounts and strategies, for an admin the
+        whole bot first.
+        """
+
+    async def risk_scope(self, trader: TraderView, kind: ScopeKind, ref: int) -> ScopeView:
+        """One of them. Codes: unknown_scope, not_admin."""
+
+    async def change_limit(
+        self, trader: TraderView, kind: ScopeKind, ref: int, field: str, text: str
+    ) -> ScopeView:
+        """Sets one limit (`limits.FIELDS`) from what its owner wrote; none lifts it. Codes:
+        unknown_scope, not_admin, value_invalid, symbol_unknown.
+        """
+
+    async def set_risk_mode(
+        self, trader: TraderView, kind: ScopeKind, ref: int, mode: Mode
+    ) -> ScopeView:
+        """Codes: unknown_scope, not_admin."""
+
+    async def resume_risk(self, trader: TraderView, kind: ScopeKind, ref: int) -> ScopeView:
+        """Opens a scope again, whatever limit or mode closed it. Codes: unknown_scope,
+        not_admin.
+        """
+
+    async def zone(self, trader: TraderView) -> ZoneView:
+        """Where this trader's days begin."""
+
+    async def set_zone(self, trader: TraderView, text: str) -> ZoneView:
+        """Another zone, from the next day on. Code: zone_unknown."""
+
+    # panic
+    async def panic_preview(self, trader: TraderView, *, house: bool = False) -> PanicPreview:
+        """What a panic would meet. Code: not_admin."""
+
+    async def panic(
+        self, trader: TraderView, key: str, message_id: int | None, *, house: bool = False
+    ) -> PanicView:
+        """Halts, cancels every order, closes every position, also what was made by hand, and proves
+        each; `message_id` shows the progress, a PanicTold event the end. With `house` an admin does
+        it to the whole bot. The same `key` acts once. Codes: not_admin, no_account.
+        """
+
+    async def close_all(self, trader: TraderView, key: str, message_id: int | None) -> PanicView:
+        """Closes every position, also what was made by hand. The same `key` acts once. Code:
+        no_account.
+        """
+
+    async def resume_after_panic(self, trader: TraderView, *, house: bool = False) -> int:
+        """Opens what a panic halted; how many scopes. Code: not_admin."""
+
+    async def panic_view(self, panic_id: int) -> PanicView:
+        """How a panic stands; for the notifier. Code: unknown_panic."""
+
     async def status(self, trader: TraderView) -> StatusView: ...
+
+    # TradingView's positions
+    async def chart_positions(self, trader: TraderView) -> list[ChartView]:
+        """Where the charts of a trader's active strategies stand, as their alerts said last."""
+
+    async def chart_by_id(self, trader: TraderView, chart_id: int) -> ChartView:
+        """One of them, whatever the strategy does now. Codes: unknown_strategy, unknown_target."""
+
+    async def sync_strategy(
+        self, trader: TraderView, strategy_id: int, ticker: str, key: str
+    ) -> ChartView:
+        """Brings a strategy to where its chart stood last; the outcome follows as events. The same
+        `key` acts once. Codes: unknown_strategy, unknown_target, in_sync, size_missing, not_ready.
+        """
+
+    async def ignore_drift(self, trader: TraderView, strategy_id: int, ticker: str) -> ChartView:
+        """Leaves a strategy as it is: nothing more is said until chart and strategy agree again, or
+        the chart turns. Codes: unknown_strategy, unknown_target.
+        """
 
     # used by the notifier, which renders outbox rows for their owner
     async def trader(self, trader_id: int) -> TraderView: ...
@@ -251,3 +414,6 @@ class NotifierDesk(Desk, Protocol):
 
     async def intent(self, intent_id: int) -> IntentView:
         """Code: unknown_intent."""
+
+    async def chart_position(self, trader: TraderView, strategy_id: int, ticker: str) -> ChartView:
+        """Codes: unknown_strategy, unknown_target."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 from core.dydx.codes import classify
 from core.dydx.drafts import OrderDraft
+from core.dydx.indexer import IndexerError
 from core.dydx.limits import Priority
 from core.dydx.markets import Market
 from core.dydx.node import NodeUnreachable
@@ -21,19 +22,31 @@ from core.dydx.orders import (
     market_draft,
     stop_market_draft,
 )
-from core.dydx.protocol import TimeInForce
+from core.dydx.protocol import Side, TimeInForce
 from core.dydx.signing import SignedTx
 from core.ledger import orders, positions
 from core.ledger.models import Account, Intent, Order, Position
-from core.trading.decision import Decision, Held, Limits, Refusal, Wish, decide
+from core.signals.alert import Action, Alert, Force, OrderKind, SizeUnit
+from core.trading.course import Course, Leg, Made, next_leg
+from core.trading.decision import Held, Refusal, Wish, decide
 from core.trading.parts import Parts
-from core.trading.plan import level_from_json, level_price, side_fault
+from core.trading.permits import (
+    SUPERSEDED,
+    Permits,
+    asked_at,
+    check_version,
+    max_age_s,
+    speaks_for_strategy,
+)
 from core.trading.quotes import FRESH_S
 from core.trading.resting import Resting
-from core.trading.rows import order_row
+from core.trading.rows import opens, order_row
 from core.trading.sending import Moment, NoRoom, Room, Sender
+from core.trading.share_keeper import share_close
+from core.trading.slots import Reservation, StopRoom
+from core.trading.wishes import size_from_json, wish_of
 
-RESTS_FOR_S: Final = 24 * 3600
+RESTS_FOR: Final = dt.timedelta(days=1)
 WATCH_BLOCKS = 5
 UNREACHABLE = (
     "node_unreachable",
@@ -44,7 +57,8 @@ UNREACHABLE = (
 @dataclass(frozen=True)
 class View:
     """Market with the best price known, the chain's height, and why they may be old ones. `moment`
-    and `room` are there for an order that goes into the chain's state.
+    and `room` are there for an order that goes into the chain's state, `equity` (USD) where a size
+    is a share of it.
     """
 
     market: Market
@@ -52,6 +66,17 @@ class View:
     stale: str | None
     moment: Moment | None = None
     room: Room | None = None
+    equity: Decimal | None = None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An order that is stored, and the place that is kept for its position's stop until it is
+    over.
+    """
+
+    order: Order
+    reservation: Reservation | None
 
 
 class Executor:
@@ -70,6 +95,8 @@ class Executor:
         self._resting = resting
         self._catch_up = catch_up
         self._parts = parts
+        self._permits = Permits(account, parts)
+        self.reserve: Callable[[str, int | None], Reservation] | None = None
 
     async def look(self, intent: Intent) -> View:
         """What an intent is decided on; from memory while the streams are fresh. Raises Refusal."""
@@ -80,43 +107,41 @@ class Executor:
             if stale is not None:
                 raise Refusal("prices_stale", f"{stale} Nothing was sent.")
             raise Refusal("symbol_unknown", f"dYdX has no market {ticker}; nothing was sent.")
-        if stale is None and intent.payload["action"] != "close":
+        wish = wish_of(intent)
+        if stale is None and wish.action is not Action.CLOSE:
             stale = await self._account_stale()
+        equity = await self._equity() if _needs_equity(intent, wish) else None
+        if wish.action is not Action.CLOSE:
+            await self._permits.look(intent, market)
         try:
             height = await self._parts.venue.height()
             await self._sender.learn_account_number()
         except NodeUnreachable:
             raise Refusal(*UNREACHABLE) from None
         moment = room = None
-        if _rests(intent.payload.get("terms") or {}):
+        if wish.terms.rests:
             try:
                 moment = await self._sender.moment()
                 room = await self._sender.room(moment)
             except NodeUnreachable:
                 raise Refusal(*UNREACHABLE) from None
-        return View(market, height, stale, moment, room)
+        return View(market, height, stale, moment, room, equity)
 
-    def _check_levels(self, intent: Intent, market: Market) -> None:
-        """A stop or target read off a chart is refused where the prices follow no chart."""
-        plan = intent.payload.get("plan") or {}
-        for name in ("stop_loss", "take_profit"):
-            level = level_from_json(plan.get(name))
-            if level is None or level.price is None:
-                continue
-            far = self._parts.venue.far_from_paper_price(level.price, market)
-            if far is not None:
-                raise Refusal("price_not_of_paper", f"{far} Nothing was sent.")
-
-    def _check_standing(self) -> None:
-        standing = self._parts.venue.compliance.state(self._account.id)
-        if not standing.may_open:
-            raise Refusal(
-                f"account_{standing.value}",
-                "dYdX lets this account only close positions. Nothing was sent."
-                if not standing.blocked
-                else "dYdX does not serve this account: it refuses its address or the place from "
-                "which it is asked. Nothing was sent.",
+    async def _equity(self) -> Decimal:
+        """The account's equity in USD. Raises Refusal."""
+        try:
+            row = await self._parts.venue.indexer.urgently().subaccount(
+                self._account.address, self._account.subaccount_number
             )
+        except IndexerError:
+            row = None
+        if row is None:
+            raise Refusal(
+                "equity_unknown",
+                "The account's equity cannot be read at the moment, so that the size is not known. "
+                "Nothing was sent.",
+            )
+        return row.equity
 
     async def _account_stale(self) -> str | None:
         """Why fills of the account may be unknown, if so; it is read by request where the stream
@@ -129,49 +154,85 @@ class Executor:
             return None
         return "What this account holds cannot be read from dYdX's indexer at the moment."
 
-    async def prepare(self, intent: Intent, view: View) -> Order:
-        """Decides and stores the order with the exact bytes to send.
+    async def sketch(self, intent: Intent) -> tuple[Leg, Market]:
+        """The first order that an intent would open something with, decided on what is known
+        without a node. Raises Refusal, Parked.
+        """
+        quote = await self._parts.venue.quotes.quote(str(intent.payload["ticker"]))
+        market = quote.market
+        if market is None or market.oracle_price is None:
+            raise Refusal(*UNREACHABLE)
+        position = await positions.open_in(self._account.id, market.ticker)
+        held, _ = await self._holding(intent, position, market.ticker)
+        view = View(market, 0, quote.stale)
+        now = self._parts.clock.now()
+        age_s = max_age_s(intent)
+        course = decide(_wish(intent, view), held, market, market.oracle_price, age_s, now)
+        leg = next_leg(course, [], held.size if held else Decimal(0), market.step_size)
+        if leg is None or not leg.opens:
+            raise Refusal(*UNREACHABLE)
+        await self._permits.check_opening(intent, leg, held, market, quote.stale)
+        return leg, market
 
-        Raises Refusal; then nothing was stored. What only reduces passes on stale data too.
+    async def prepare(
+        self, intent: Intent, view: View, made: Sequence[Order], *, cut: bool = False
+    ) -> Prepared | None:
+        """Decides and stores the intent's next order with the exact bytes to send; None when there
+        is none to make after those in `made`.
+
+        Raises Refusal, or Parked; then nothing was stored. What only reduces passes on stale data
+        too. `cut`: nothing is opened any more.
         """
         market = view.market
         assert market.oracle_price is not None
         now = self._parts.clock.now()
         self._sender.check_market(market)
         position = await positions.open_in(self._account.id, market.ticker)
-        _check_version(intent, position)
-        decision = decide(
-            _wish(intent, now),
-            _held(position),
-            market,
-            market.oracle_price,
-            _limits(intent.payload.get("limits")),
-            now,
+        if not made:
+            check_version(intent, position)
+        await self._permits.check_owner(intent, market.ticker)
+        held, reducible = await self._holding(intent, position, market.ticker)
+        age_s = max_age_s(intent)
+        course = (
+            Course.from_json(intent.course)
+            if intent.course is not None
+            else decide(_wish(intent, view), held, market, market.oracle_price, age_s, now)
         )
-        if not decision.reduce_only:
-            self._check_standing()
-            if view.stale is not None:
-                raise Refusal("prices_stale", f"{view.stale} Nothing was sent.")
-            self._check_levels(intent, market)
-            _check_plan(intent, decision, market)
+        leg = next_leg(
+            course,
+            [Made(opens(row), row.filled_size) for row in made],
+            held.size if held is not None else Decimal(0),
+            market.step_size,
+            reducible,
+        )
+        if leg is None:
+            return None
+        reservation = None
+        if leg.opens:
+            if cut:
+                raise Refusal(*SUPERSEDED)
+            await self._permits.check_opening(intent, leg, held, market, view.stale)
+            reservation = self._reserved(intent, leg, position, market.ticker)
         try:
-            draft = self._draft(intent, decision, view)
-        except SizeTooSmall:
-            raise Refusal(
-                "below_step",
-                f"The size {decision.size:.8f} is below {market.ticker}'s smallest step of "
-                f"{market.step_size.normalize():f}; nothing was sent.",
-            ) from None
-        except PriceTooSmall:
-            raise Refusal(
-                "below_tick",
-                f"The price is below {market.ticker}'s smallest tick of "
-                f"{market.tick_size.normalize():f}; nothing was sent.",
-            ) from None
-        except ValueError as error:
-            raise Refusal(
-                "order_impossible", f"There is no such order: {error}. Nothing was sent."
-            ) from None
+            order = await self._stored(intent, view, leg, course, position, reservation)
+        except BaseException:
+            if reservation is not None:
+                reservation.release()
+            raise
+        return Prepared(order, reservation)
+
+    async def _stored(
+        self,
+        intent: Intent,
+        view: View,
+        leg: Leg,
+        course: Course,
+        position: Position | None,
+        reservation: Reservation | None,
+    ) -> Order:
+        """The row of a leg's order, with the exact bytes to send. Raises Refusal."""
+        market, now = view.market, self._parts.clock.now()
+        draft = self._drafted(intent, leg, view)
         nonce = None
         if draft.stateful:
             signed, nonce = self._sign_resting(draft, view)
@@ -184,15 +245,77 @@ class Executor:
             market,
             epoch=self._parts.ledger.epoch,
             now=now,
-            purpose=intent.payload.get("purpose") or decision.kind,
+            purpose=intent.payload.get("purpose") or leg.kind,
             nonce=nonce,
             intent_id=intent.id,
             signal_id=intent.signal_id,
-            position_id=position.id if position and decision.kind != "open" else None,
+            position_id=position.id if position and leg.kind != "open" else None,
         )
-        await orders.add(self._parts.ledger, order, f"{decision.kind} for intent {intent.id}")
+        decided = course.to_json()
+        evidence = f"{leg.kind} for intent {intent.id}"
+        await orders.add(self._parts.ledger, order, evidence, course=decided)
+        intent.course, intent.state = decided, "running"
         self._account.next_client_id = orders.following(draft.client_id)
         return order
+
+    async def _holding(
+        self, intent: Intent, position: Position | None, ticker: str
+    ) -> tuple[Held | None, Decimal | None]:
+        """What an intent acts on: the position, or where strategies share a market the share of
+        its own, with as much of it as the chain lets be reduced.
+        """
+        if not self._account.sharing or not speaks_for_strategy(intent):
+            return _held(position), None
+        mine = int(intent.payload["strategy_id"])
+        close = await share_close(self._account.id, ticker, mine)
+        if close is None:
+            return None, None
+        size = close.size if close.side is Side.SELL else -close.size
+        enlarged_at = position.enlarged_at if position is not None else intent.created_at
+        return Held(position.id if position else 0, size, enlarged_at), close.reduce_only
+
+    def _reserved(
+        self, intent: Intent, leg: Leg, position: Position | None, ticker: str
+    ) -> Reservation | None:
+        """Keeps the place of the stop that an entry brings. Raises Refusal where there is none and
+        the trader wants no position whose stop only the bot watches.
+        """
+        plan = intent.payload.get("plan") or {}
+        if self.reserve is None or not (plan.get("stop_loss") or plan.get("trailing")):
+            return None
+        grows = leg.kind == "add" and position is not None
+        kept = self.reserve(ticker, position.id if grows and position else None)
+        if kept.room is StopRoom.NONE and self._account.without_stop_room == "refuse":
+            kept.release()
+            raise Refusal(
+                "no_stop_room",
+                "dYdX has no room for another stop of this account: its equity allows no more "
+                "orders, or too many were placed just now. Nothing was sent. In /accounts you can "
+                "choose to trade all the same, with the stop watched by the bot.",
+            )
+        return kept
+
+    def _drafted(self, intent: Intent, leg: Leg, view: View) -> OrderDraft:
+        """The order of a leg. Raises Refusal where there is no such order."""
+        market = view.market
+        try:
+            return self._draft(intent, leg, view)
+        except SizeTooSmall:
+            raise Refusal(
+                "below_step",
+                f"The size {leg.size:.8f} is below {market.ticker}'s smallest step of "
+                f"{market.step_size.normalize():f}; nothing was sent.",
+            ) from None
+        except PriceTooSmall:
+            raise Refusal(
+                "below_tick",
+                f"The price is below {market.ticker}'s smallest tick of "
+                f"{market.tick_size.normalize():f}; nothing was sent.",
+            ) from None
+        except ValueError as error:
+            raise Refusal(
+                "order_impossible", f"There is no such order: {error}. Nothing was sent."
+            ) from None
 
     def _sign_resting(self, draft: OrderDraft, view: View) -> tuple[SignedTx, int]:
         """An order that goes into the chain's state, if the chain's limits leave room for it."""
@@ -205,55 +328,56 @@ class Executor:
             raise Refusal("chain_limit", f"The order was not sent: {full}.") from None
         return stateful.signed, stateful.nonce
 
-    def _draft(self, intent: Intent, decision: Decision, view: View) -> OrderDraft:
-        """The order that a decision asks for, in the kind that the alert named. Raises Refusal, and
-        ValueError for what no order can be.
+    def _draft(self, intent: Intent, leg: Leg, view: View) -> OrderDraft:
+        """The order that a leg asks for, in the kind that the alert named; what closes before a
+        reversal opens goes at market. Raises Refusal, and ValueError for what no order can be.
         """
-        terms = intent.payload.get("terms") or {}
+        terms = wish_of(intent).terms
         order: OrderArgs = {
             "address": self._account.address,
             "number": self._account.subaccount_number,
             "client_id": self._account.next_client_id,
             "market": view.market,
-            "side": decision.side,
-            "size": decision.size,
+            "side": leg.side,
+            "size": leg.size,
         }
-        kind = terms.get("kind", "market")
         slippage = int(intent.payload.get("slippage_bps") or self._parts.default_slippage_bps)
-        if kind == "market":
+        if terms.kind is OrderKind.MARKET or leg.kind == "close":
             return market_draft(
                 **order,
                 slippage_bps=slippage,
                 height=view.height,
                 good_til_blocks=self._lifetime(intent),
-                reduce_only=decision.reduce_only,
+                reduce_only=leg.reduce_only,
             )
-        price = Decimal(terms["price"])
+        price = terms.price
+        assert price is not None
         if view.moment is None:
             return limit_draft(
                 **order,
                 price=price,
                 time_in_force=TimeInForce.IOC,
-                reduce_only=decision.reduce_only,
+                reduce_only=leg.reduce_only,
                 height=view.height,
                 good_til_blocks=self._lifetime(intent),
             )
-        end = view.moment.end_of(int(terms.get("expires_s") or RESTS_FOR_S))
-        if kind == "stop":
+        end = view.moment.end_of(int((terms.expires or RESTS_FOR).total_seconds()))
+        if terms.kind is OrderKind.STOP:
             return stop_market_draft(
                 **order,
                 trigger_price=price,
                 good_til_block_time=end,
                 slippage_bps=self._parts.stop_slippage_bps,
-                reduce_only=decision.reduce_only,
+                reduce_only=leg.reduce_only,
             )
-        if decision.reduce_only:
+        if leg.reduce_only:
             raise Refusal(
                 "resting_reduce",
                 "dYdX has no limit order that only reduces a position and waits. Use the "
                 "position's take profit, or time_in_force ioc. Nothing was sent.",
             )
-        force = TimeInForce.POST_ONLY if terms["force"] == "post_only" else TimeInForce.UNSPECIFIED
+        post_only = terms.force is Force.POST_ONLY
+        force = TimeInForce.POST_ONLY if post_only else TimeInForce.UNSPECIFIED
         return limit_draft(**order, price=price, time_in_force=force, good_til_block_time=end)
 
     def _lifetime(self, intent: Intent) -> int:
@@ -264,12 +388,6 @@ class Executor:
         return min(blocks, WATCH_BLOCKS) if intent.source == "watch" else blocks
 
 
-def _rests(terms: dict[str, Any]) -> bool:
-    """Whether an order of these terms goes into the chain's state."""
-    kind: str = terms.get("kind", "market")
-    return kind == "stop" or (kind == "limit" and bool(terms["force"] != "ioc"))
-
-
 def refusal_of(order: Order) -> Refusal:
     """Why the nodes refused an order, for its trader."""
     if order.codespace == "unsent" or order.code is None:
@@ -278,44 +396,20 @@ def refusal_of(order: Order) -> Refusal:
     return Refusal(f"chain_{order.codespace}_{order.code}", meaning.sentence)
 
 
-def _check_version(intent: Intent, position: Position | None) -> None:
-    """A button acts on the position that its presser saw, not on what became of it meanwhile."""
-    version = intent.payload.get("version")
-    if version is None or position is None:
-        return
-    if position.id != intent.position_id or position.version != version:
-        raise Refusal(
-            "position_changed",
-            f"The {position.ticker} position changed before this was carried out. "
-            "Nothing was sent; look at it again.",
-        )
-
-
-def _wish(intent: Intent, now: dt.datetime) -> Wish:
+def _wish(intent: Intent, view: View) -> Wish:
     payload = intent.payload
-    asked_at = payload.get("asked_at")
     return Wish(
-        action=payload["action"],
-        size=_decimal(payload.get("size")),
-        size_usd=_decimal(payload.get("size_usd")),
-        fraction=_decimal(payload.get("fraction")),
-        asked_at=dt.datetime.fromisoformat(asked_at) if asked_at else now,
+        alert=wish_of(intent),
+        asked_at=asked_at(intent),
+        default_size=size_from_json(payload.get("default_size")),
+        sync=bool(payload.get("sync")),
+        equity=view.equity,
     )
 
 
-def _limits(values: dict[str, Any] | None) -> Limits | None:
-    if values is None:
-        return None
-    allowed = values["allowed_symbols"]
-    return Limits(
-        max_position_usd=_decimal(values["max_position_usd"]),
-        allowed_symbols=None if allowed is None else tuple(allowed),
-        max_alert_age_s=values["max_alert_age_s"],
-    )
-
-
-def _decimal(value: Any) -> Decimal | None:
-    return None if value is None else Decimal(value)
+def _needs_equity(intent: Intent, wish: Alert) -> bool:
+    size = wish.size or size_from_json(intent.payload.get("default_size"))
+    return size is not None and size.unit in (SizeUnit.EQUITY_PERCENT, SizeUnit.RISK_PERCENT)
 
 
 def _held(position: Position | None) -> Held | None:
@@ -323,24 +417,3 @@ def _held(position: Position | None) -> Held | None:
         return None
     signed = position.size if position.side == "LONG" else -position.size
     return Held(position.id, signed, position.enlarged_at)
-
-
-def _check_plan(intent: Intent, decision: Decision, market: Market) -> None:
-    """A plan whose prices would close the position at once is refused before anything is sent."""
-    plan = intent.payload.get("plan") or {}
-    price = market.oracle_price
-    assert price is not None
-    long = decision.side.sign > 0
-    tick = market.tick_size
-    fault = side_fault(
-        long=long,
-        price=price,
-        take_profit=level_price(
-            level_from_json(plan.get("take_profit")), long=long, above=True, entry=price, tick=tick
-        ),
-        stop_loss=level_price(
-            level_from_json(plan.get("stop_loss")), long=long, above=False, entry=price, tick=tick
-        ),
-    )
-    if fault is not None:
-        raise Refusal("plan_side", f"{fault} Nothing was sent.")

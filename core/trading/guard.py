@@ -1,8 +1,7 @@
 """Keeps the plans of an account true: orders on chain first, and the bot's watch behind them.
 
-A plan's levels rest on chain as conditional reduce-only orders wherever chain and tier have room.
-The bot watches the oracle price all the same: it closes at once what nothing rests for, and what an
-order should have closed two blocks ago.
+A plan's levels rest on chain as conditional reduce-only orders wherever chain and tier have room,
+the stops first; what there is no room for is watched (core/trading/sentry.py).
 """
 
 from __future__ import annotations
@@ -16,30 +15,50 @@ import structlog
 
 from core import failpoints
 from core.dydx.drafts import CancelDraft, OrderDraft
-from core.dydx.limits import Priority
+from core.dydx.limits import UNLIMITED, Priority
 from core.dydx.markets import Market
 from core.dydx.node import NodeUnreachable, Outcome
 from core.dydx.orders import stop_market_draft, take_profit_market_draft
 from core.dydx.protocol import Side
-from core.events import ProtectionFailing
-from core.ledger import accounts, intents, orders, positions
-from core.ledger.models import Intent, Order, Position
+from core.events import StopRemoved
+from core.ledger import orders, plans
+from core.ledger.models import Intent, Order
+from core.trading.bareness import Bareness
 from core.trading.decision import Refusal
-from core.trading.guard_rows import guard_order, held_position, is_guard
-from core.trading.plan import Breach, breach
-from core.trading.protection import Cancel, Place, in_hand, steps
+from core.trading.guard_rows import guard_order, is_guard
+from core.trading.plan_book import Held, PlanBook
+from core.trading.protection import (
+    STOP,
+    Cancel,
+    GuardOrder,
+    HeldPosition,
+    Place,
+    short_of_place,
+    steps,
+)
 from core.trading.resting import Resting
 from core.trading.rows import cancel_of, order_row
 from core.trading.sending import Moment, NoRoom, Room, Sender
-from core.trading.watch import PlanWatch
+from core.trading.sentry import Sentry
+from core.trading.slots import (
+    Claim,
+    Figures,
+    Reservation,
+    Reservations,
+    allotted,
+    room_for_stop,
+)
+from core.trading.venue import first_of
 from core.trading.workbench import Workbench
 
 log = structlog.get_logger(__name__)
 
 RETRY_PAUSE_S: Final = 2.0
+LOOK_EVERY_S: Final = 5.0
+TEND_EVERY_S: Final = 15.0
+FULL_FOR_S: Final = 15.0
 PLAN_LIFETIME_S: Final = 90 * 86_400
-BLOCKS_FOR_THE_CHAIN: Final = 2
-TOLD_ATTEMPTS: Final = frozenset({1, 5, 20, 100})
+FAR: Final = Decimal(1_000_000)
 
 
 class Guard:
@@ -56,27 +75,95 @@ class Guard:
         self._parts = bench.parts
         self._sender = sender
         self._resting = resting
-        self._submit = submit
-        self._watch = PlanWatch(bench.account)
+        self._sentry = Sentry(bench, resting, submit, self.wake)
         self._bell = asyncio.Event()
-        self._tier_full = False
+        self._tended_at: float | None = None
+        self._refused_at: tuple[float, int] | None = None
+        self._bareness = Bareness(bench)
+        self._reservations = Reservations(self._expect, self._expect_no_more)
+
+    @property
+    def book(self) -> PlanBook:
+        """What is held, with its plans."""
+        return self._sentry.book
 
     # what is watched
 
     async def refresh(self) -> None:
         """Reads positions and plans anew; the caller holds the lock."""
-        held = await positions.open_of([self._bench.account.id])
-        plans = await positions.protections([row.id for row in held])
-        guards = [guard_order(row) for row in self._resting.living() if is_guard(row)]
-        self._watch.replace(held, plans, in_hand(guards))
+        await self.book.refresh(self._guards())
+
+    def _guards(self) -> list[GuardOrder]:
+        return [guard_order(row) for row in self._resting.living() if is_guard(row)]
 
     def watched_tickers(self) -> set[str]:
         """The markets in which a plan is watched."""
-        return self._watch.tickers()
+        return {row.position.ticker for row in self.book.rows()}
 
     def watched_positions(self) -> set[int]:
         """The positions whose plan is watched or being carried out."""
-        return self._watch.positions()
+        return {row.position.id for row in self.book.rows()}
+
+    def unprotected(self) -> set[int]:
+        """The positions whose stop neither rests on chain nor is watched with present prices."""
+        return self._bareness.positions(self.book.rows(), self._guards(), self.book.stop_price)
+
+    async def on_prices(self, prices: dict[str, Decimal]) -> None:
+        """Prices that were asked for; those of the stream go to the network's watch itself."""
+        self._parts.venue.watch.on_prices(prices)
+
+    async def retry(self, intent: Intent) -> None:
+        """A plan's close is over; what it left is closed again."""
+        await self._sentry.retry(intent)
+
+    async def rearm(self, left_over: Sequence[Intent]) -> None:
+        """After a restart, before `refresh`: takes over what was being closed."""
+        await self._sentry.take_over(left_over)
+
+    # places for stops
+
+    def reserve(self, ticker: str, position_id: int | None = None) -> Reservation:
+        """Keeps a place and a placement for the stop of a position that is about to be opened in a
+        market, or enlarged (`position_id`), from memory. To be released once the entry is over.
+        """
+        living = self._guards()
+        has_stop = position_id is not None and any(
+            row.position_id == position_id and row.target_id == STOP and row.living
+            for row in living
+        )
+        room = room_for_stop(self._figures(living), needs_slot=not has_stop)
+        made = self._reservations.make(ticker, room, needs_slot=not has_stop)
+        self.wake()  # a target may have to give up its place
+        return made
+
+    def _figures(self, living: Sequence[GuardOrder]) -> Figures:
+        """Targets give their places to stops, so they are not counted as held."""
+        targets = sum(1 for row in living if row.purpose == "take_profit" and row.living)
+        stopped = {row.position_id for row in living if row.target_id == STOP and row.living}
+        owed = sum(
+            1
+            for row in self.book.rows()
+            if row.position.id not in stopped and self.book.stop_price(row) is not None
+        )
+        height, budget = self._parts.venue.stream.height, self._sender.budget
+        return Figures(
+            slots=self._sender.slots,
+            held=len(self._resting.living()) - targets,
+            owed=owed,
+            reserved=self._reservations.slots,
+            placements=None if height is None or budget is None else budget.left(height),
+        )
+
+    def _expect(self, key: str, count: int) -> None:
+        if self._sender.budget is not None:
+            self._sender.budget.expect(self._named(key), count)
+
+    def _expect_no_more(self, key: str) -> None:
+        if self._sender.budget is not None:
+            self._sender.budget.expect_no_more(self._named(key))
+
+    def _named(self, key: str) -> str:
+        return f"{self._bench.account.id}:{key}"
 
     # orders on chain
 
@@ -85,10 +172,21 @@ class Guard:
         self._bell.set()
 
     async def run(self) -> None:
-        """Brings the orders in line with the plans whenever woken."""
+        """Brings the orders in line with the plans whenever woken, and now and then while
+        something is held.
+        """
+        try:
+            await self._run()
+        finally:
+            self.book.close()  # the lane ends: nothing of this account is watched here any more
+
+    async def _run(self) -> None:
         while True:
-            await self._bell.wait()
+            await self._next_round()
+            if not self._is_due():
+                continue
             self._bell.clear()
+            self._tended_at = self._parts.clock.monotonic()
             try:
                 if not await self._tend():
                     self._bench.spawn(self._wake_later())
@@ -101,6 +199,22 @@ class Guard:
                 log.exception("plans could not be tended", account=self._bench.account.id)
                 self._bench.spawn(self._wake_later())
 
+    async def _next_round(self) -> None:
+        if not self.watched_positions():
+            await self._bell.wait()
+            return
+        if not self._bell.is_set():
+            await first_of(self._parts.clock, LOOK_EVERY_S, self._bell.wait)
+        try:
+            await self._bareness.look(self.unprotected(), self.book.rows())
+        except Exception:  # an alarm that cannot be stored now is due at the next look as well
+            log.exception("protection could not be checked", account=self._bench.account.id)
+
+    def _is_due(self) -> bool:
+        if self._bell.is_set() or self._tended_at is None:
+            return True
+        return self._parts.clock.monotonic() - self._tended_at >= TEND_EVERY_S
+
     async def _wake_later(self) -> None:
         await self._parts.clock.sleep(RETRY_PAUSE_S)
         self.wake()
@@ -110,25 +224,17 @@ class Guard:
         await self._resting.refresh()
         await self._resting.prove()
         async with self._bench.lock:
-            held = await positions.open_of([self._bench.account.id])
-            plans = await positions.protections([row.id for row in held])
             await self.refresh()
-        planned = [
-            held_position(row, plans[row.id])
-            for row in held
-            if row.id in plans and plans[row.id].state == "armed"
-        ]
-        # a plan that is being carried out by the bot keeps its orders until the position is closed
-        busy = {row.id for row in held if row.id in plans and plans[row.id].state == "closing"}
-        guards = {
-            row.id: row
-            for row in self._resting.living()
-            if is_guard(row) and row.position_id not in busy
-        }
-        rows = {row.id: row for row in held}
-        todo = steps(
-            planned, [guard_order(row) for row in guards.values()], self._parts.clock.now()
-        )
+            await self._note_removed_stops()
+            await self._keep_best()
+        if self.watched_positions():
+            await self._sender.look_at_equity()
+        guards = {row.id: row for row in self._resting.living() if is_guard(row)}
+        living = [guard_order(row) for row in guards.values()]
+        rows = {row.position.id: row for row in self.book.rows()}
+        room = self._room_to_trail()
+        planned = [self.book.wanted(row, living, room) for row in rows.values()]
+        todo = self._steps(planned, living)
         for step in todo:
             if isinstance(step, Cancel):
                 await self._resting.cancel(guards[step.order_id])
@@ -137,45 +243,122 @@ class Guard:
         leaving = [row for row in self._resting.living() if row.cancel_asked_at is not None]
         for order in leaving:
             await self._resting.cancel(order)
-        await self._sender.look_at_equity()
         settled = all(row.state == "untriggered" for row in guards.values())
         return not todo and not leaving and settled
 
-    async def _place(self, step: Place, position: Position, guards: dict[int, Order]) -> None:
+    def _steps(
+        self, planned: Sequence[HeldPosition], living: Sequence[GuardOrder]
+    ) -> list[Place | Cancel]:
+        """What to do on chain, within the places that the account has."""
+        now, slots = self._parts.clock.now(), self._sender.slots
+        held = len(self._resting.living())
+        free = None if slots is None else max(slots - held, 0)
+        if self._was_full(held):
+            free = 0
+        claims = self._claims(planned, living)
+        keys = {claim.key for claim in claims}
+        ours = len({(row.position_id, row.target_id) for row in living if row.living} & keys)
+        spare = self._reservations.slots + (free == 0 and short_of_place(planned, living, now))
+        allowed = allotted(claims, slots, held - ours, spare)
+        return steps(planned, living, now, allowed, free)
+
+    def _was_full(self, held: int) -> bool:
+        """Whether the chain said a moment ago that no place is left, and none became free since."""
+        if self._refused_at is None:
+            return False
+        at, held_then = self._refused_at
+        return held >= held_then and self._parts.clock.monotonic() - at < FULL_FOR_S
+
+    def _claims(self, planned: Sequence[HeldPosition], living: Sequence[GuardOrder]) -> list[Claim]:
+        found = []
+        for position in planned:
+            market = self.book.market(position.ticker)
+            price = market.oracle_price if market is not None else None
+            for level in position.levels():
+                away = FAR if price is None else abs(level.trigger - price) / price
+                rests = any(row.serves(level) and row.living for row in living)
+                found.append(Claim(level.position_id, level.target_id, away, rests))
+        return found
+
+    def _room_to_trail(self) -> int:
+        """Placements that are not kept for stops which must be placed."""
+        height, budget = self._parts.venue.stream.height, self._sender.budget
+        if height is None or budget is None:
+            return UNLIMITED
+        return min(budget.room(height, Priority.ENTRY), budget.left(height))
+
+    async def _note_removed_stops(self) -> None:
+        """Counts stops that somebody else cancelled, and says so. The caller holds the lock."""
+        held = {row.position.id: row for row in self.book.rows()}
+        removed = await plans.stops_removed(list(held)) if held else []
+        for order in removed:
+            assert order.position_id is not None
+            row = held[order.position_id]
+            if order.id <= (row.plan.row.stop_gone_order or 0):
+                continue
+            market = self.book.market(order.ticker)
+            price = market.oracle_price if market is not None else None
+            if price is None or order.trigger_price is None:
+                continue
+            if _is_met("stop_loss", order.trigger_price, row.long, price):
+                continue  # the chain removed it when it found no match; nobody cancelled it
+            count = row.plan.row.stop_gone + 1
+            async with self._parts.ledger.executing():
+                await plans.change(row.plan.row, stop_gone=count, stop_gone_order=order.id)
+                await self._bench.tell(
+                    StopRemoved(row.position.id, count),
+                    f"stop_removed:{order.id}",
+                    row.position.signal_id,
+                )
+            self._parts.outbox_bell.ring()
+
+    async def _keep_best(self) -> None:
+        """Writes down how far trailing stops have come. The caller holds the lock."""
+        moved = [row for row in self.book.rows() if row.plan.best != row.plan.row.best]
+        if moved:
+            async with self._parts.ledger.executing():
+                for row in moved:
+                    await plans.change(row.plan.row, best=row.plan.best)
+
+    async def _place(self, step: Place, row: Held, guards: dict[int, Order]) -> None:
         """Carries a step out where market and chain allow it now; else the next round tries."""
-        market = self._parts.venue.stream.markets.get(position.ticker)
+        market = self.book.market(row.position.ticker)
         if market is None or market.oracle_price is None:
             return
-        if _is_met(step, position, market.oracle_price):
+        if _is_met(step.purpose, step.trigger, row.long, market.oracle_price):
             return  # it would be carried out at once; the watch does that at a better price
         replaced = guards.get(step.replaces) if step.replaces is not None else None
-        if replaced is not None and self._tier_full:
-            await self._resting.cancel(replaced)
-            return
+        waits = f"stop:{row.position.id}"
         try:
             moment = await self._sender.moment()
             room = await self._sender.room(moment)
             async with self._bench.lock:
-                stored = await self._store(step, position, market, replaced, moment, room)
+                stored = await self._store(step, row, market, replaced, moment, room)
         except (ValueError, Refusal) as error:
-            log.warning("a plan's level has no order", position=position.id, error=str(error))
+            log.warning("a plan's level has no order", position=row.position.id, error=str(error))
             return
         except NoRoom as error:
-            log.info("a plan's level waits", position=position.id, reason=str(error))
+            if step.purpose == "stop_loss":
+                self._expect(waits, 1)  # nothing that can wait takes the next placement
+            log.info("a plan's level waits", position=row.position.id, reason=str(error))
             return
+        if step.purpose == "stop_loss":
+            self._expect_no_more(waits)
         failpoints.hit("stop_stored")
         answer = await self._sender.send(stored)
         failpoints.hit("stop_sent")
         async with self._bench.lock:
             fresh = await self._sender.record(stored, answer)
-        self._tier_full = (answer.codespace, answer.code) == ("clob", 10001)
+        if (answer.codespace, answer.code) == ("clob", 10001):
+            held = len(self._resting.living()) - 1
+            self._refused_at = (self._parts.clock.monotonic(), held)
         if replaced is not None and answer.outcome in (Outcome.REFUSED, Outcome.UNSENT):
             # nothing of the transaction happened: the old order stays what it was
             async with self._bench.lock, self._parts.ledger.executing():
                 await orders.ask_cancel(replaced, None)
         log.info(
             "a plan's order was sent",
-            position=position.id,
+            position=row.position.id,
             purpose=step.purpose,
             state=fresh.state,
             codespace=answer.codespace,
@@ -185,17 +368,19 @@ class Guard:
     async def _store(
         self,
         step: Place,
-        position: Position,
+        row: Held,
         market: Market,
         replaced: Order | None,
         moment: Moment,
         room: Room,
     ) -> Order:
         """The row of a plan's order, with the bytes to send. The caller holds the lock."""
-        account = self._bench.account
+        account, position = self._bench.account, row.position
         held = len(self._resting.living()) - (replaced is not None)
-        room.take(held, Priority.PROTECTION)
-        make = stop_market_draft if step.purpose == "stop_loss" else take_profit_market_draft
+        is_stop = step.purpose == "stop_loss"
+        trails = is_stop and replaced is not None and row.plan.trailing is not None
+        room.take(held, Priority.PROTECTION if is_stop and not trails else Priority.ENTRY)
+        make = stop_market_draft if is_stop else take_profit_market_draft
         draft = make(
             address=account.address,
             number=account.subaccount_number,
@@ -207,14 +392,13 @@ class Guard:
             good_til_block_time=moment.end_of(PLAN_LIFETIME_S),
             # a target that can only be had far below its price is better left to the watch
             slippage_bps=self._parts.stop_slippage_bps
-            if step.purpose == "stop_loss"
+            if is_stop
             else self._parts.default_slippage_bps,
         )
         drafts: list[OrderDraft | CancelDraft] = [draft]
         if replaced is not None:
             drafts.insert(0, cancel_of(account, replaced))
-        urgent = step.purpose == "stop_loss"
-        stateful = self._sender.sign_stateful(drafts, moment, urgent=urgent)
+        stateful = self._sender.sign_stateful(drafts, moment, urgent=is_stop)
         order = order_row(
             account,
             draft,
@@ -225,6 +409,7 @@ class Guard:
             purpose=step.purpose,
             nonce=stateful.nonce,
             position_id=position.id,
+            target_id=None if is_stop else step.target_id,
             signal_id=position.signal_id,
         )
         await orders.add(self._parts.ledger, order, f"plan of position {position.id}", replaced)
@@ -232,119 +417,8 @@ class Guard:
         self._resting.follow(order)
         return order
 
-    # the watch behind them
 
-    async def on_prices(self, prices: dict[str, Decimal]) -> None:
-        """Closes what has met its plan, at once or after the chain had its chance."""
-        for met in self._watch.met(prices):
-            if met.on_chain:
-                self._bench.spawn(self._close_unless_done(met.position_id, met.breach))
-            else:
-                self._bench.spawn(self.close(met.position_id, met.breach))
-
-    async def _close_unless_done(self, position_id: int, what: Breach) -> None:
-        """Two blocks after the price was met: closes what the chain's order has not closed."""
-        venue = self._parts.venue
-        try:
-            met_at = (await venue.node.tip()).height
-        except NodeUnreachable:
-            met_at = venue.stream.height or 0
-        never = asyncio.Event()
-        while not await venue.wait_past(
-            met_at + BLOCKS_FOR_THE_CHAIN - 1, stop=never, within_s=RETRY_PAUSE_S
-        ):
-            position = await positions.get(position_id)
-            if position is None or position.state != "open":
-                return
-        self.wake()
-        if await self._still_held(position_id):
-            await self.close(position_id, what)
-
-    async def _still_held(self, position_id: int) -> bool:
-        """Whether the chain's committed state still has the position; an unanswered question counts
-        as yes, as the closing order is reduce-only.
-        """
-        position = await positions.get(position_id)
-        if position is None or position.state != "open":
-            return False
-        market = self._parts.venue.stream.markets.get(position.ticker)
-        try:
-            account = self._bench.account
-            state = await self._parts.venue.node.subaccount(
-                account.address, account.subaccount_number
-            )
-        except NodeUnreachable:
-            return True
-        return market is None or bool(state.positions.get(market.clob_pair_id))
-
-    async def close(self, position_id: int, what: Breach) -> None:
-        """Stores and hands on the intent that closes a position whose plan was met."""
-        async with self._bench.lock, self._parts.ledger.executing():
-            position = await positions.get(position_id)
-            plan = await positions.protection(position_id)
-            if (
-                position is None
-                or position.state != "open"
-                or plan is None
-                or plan.state != "armed"
-            ):
-                return
-            await positions.set_protection_state(position_id, "closing")
-            intent = await intents.add(
-                account=await accounts.lock(self._bench.account.id),
-                key=f"watch:{position_id}:{plan.attempts}",
-                source="watch",
-                kind="close",
-                payload={
-                    "ticker": position.ticker,
-                    "action": "close",
-                    "purpose": what,
-                    "strategy_id": position.strategy_id,
-                },
-                now=self._parts.clock.now(),
-                signal_id=None,
-                position_id=position_id,
-            )
-        failpoints.hit("close_stored")
-        if intent is not None:
-            self._submit(intent)
-
-    async def retry(self, intent: Intent) -> None:
-        """A plan's close did not flatten the position: arm again, say so, and try once more."""
-        assert intent.position_id is not None
-        position = await positions.get(intent.position_id)
-        plan = await positions.protection(intent.position_id)
-        if position is None or position.state != "open" or plan is None:
-            return
-        attempts = plan.attempts + 1
-        # the chain's own order may have closed it meanwhile, which the books do not know yet
-        held = await self._still_held(position.id)
-        async with self._parts.ledger.executing():
-            await positions.set_protection_state(position.id, "armed", attempts)
-            if held and attempts in TOLD_ATTEMPTS:
-                await self._bench.tell(
-                    ProtectionFailing(position.id, attempts),
-                    f"failing:{position.id}:{attempts}",
-                    position.signal_id,
-                )
-        self._parts.outbox_bell.ring()
-        self.wake()
-        await self._parts.clock.sleep(RETRY_PAUSE_S)
-        if await self._still_held(position.id):
-            await self.close(position.id, intent.payload["purpose"])
-
-    async def rearm(self, left_over: Sequence[Intent]) -> None:
-        """Arms plans whose closing intent is over while their position is still open."""
-        closing = {intent.position_id for intent in left_over if intent.source == "watch"}
-        held = await positions.open_of([self._bench.account.id])
-        for position_id, plan in (await positions.protections([row.id for row in held])).items():
-            if plan.state == "closing" and position_id not in closing:
-                async with self._parts.ledger.executing():
-                    await positions.set_protection_state(position_id, "armed", plan.attempts + 1)
-
-
-def _is_met(step: Place, position: Position, price: Decimal) -> bool:
-    stop = step.trigger if step.purpose == "stop_loss" else None
-    target = step.trigger if step.purpose == "take_profit" else None
-    long = position.side == "LONG"
-    return breach(long=long, price=price, take_profit=target, stop_loss=stop) is not None
+def _is_met(purpose: str, trigger: Decimal, long: bool, price: Decimal) -> bool:
+    """Whether a level would be carried out at this price."""
+    rising = (purpose == "take_profit") is long
+    return price >= trigger if rising else price <= trigger

@@ -6,8 +6,8 @@ import datetime as dt
 from decimal import Decimal
 
 from core.dydx.protocol import OrderFlags
-from core.ledger.models import Order, Position, Protection
-from core.trading.protection import PURPOSES, GuardOrder, HeldPosition
+from core.ledger.models import Order
+from core.trading.protection import PURPOSES, STOP, GuardOrder
 
 
 def expiry(row: Order) -> dt.datetime | None:
@@ -29,22 +29,11 @@ def guard_order(row: Order) -> GuardOrder:
     return GuardOrder(
         id=row.id,
         position_id=row.position_id,
+        target_id=row.target_id or STOP,
         purpose=row.purpose,
         state=row.state,
         left=row.size - row.filled_size,
         trigger=row.trigger_price or Decimal(0),
         expires_at=expires_at,
         cancel_asked=row.cancel_asked_at is not None,
-    )
-
-
-def held_position(row: Position, plan: Protection | None) -> HeldPosition:
-    """An open position and what its plan says; without a plan it has no level."""
-    return HeldPosition(
-        id=row.id,
-        ticker=row.ticker,
-        long=row.side == "LONG",
-        size=row.size,
-        stop_loss=plan.stop_loss if plan else None,
-        take_profit=plan.take_profit if plan else None,
     )

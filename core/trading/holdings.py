@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from decimal import Decimal, localcontext
 from uuid import UUID
@@ -10,12 +11,14 @@ from core.dydx.markets import Market
 from core.dydx.node import NodeUnreachable
 from core.dydx.protocol import OrderFlags, TimeInForce
 from core.ledger import accounts, intents, orders, positions, signals, strategies
-from core.ledger.models import Account, Order, Position, Protection
+from core.ledger.models import Account, Order, Position, Signal, Strategy
 from core.trading import states
-from core.trading.guard_rows import expiry, guard_order, held_position, is_guard
+from core.trading.guard_rows import expiry, guard_order, is_guard
 from core.trading.office import Office
-from core.trading.plan import side_fault
-from core.trading.protection import GuardOrder, covered
+from core.trading.plan_rows import Plan, load
+from core.trading.plan_views import plan_fields
+from core.trading.position_books import whole_view, with_books
+from core.trading.protection import GuardOrder
 from core.trading.quotes import FRESH_S
 from core.trading.venue import Venue, slippage_percent
 from core.trading.views import (
@@ -51,12 +54,13 @@ class PositionDesk:
             if include_closed
             else await positions.open_of(list(owned))
         )
-        plans = await positions.protections([row.id for row in found])
+        plans = await load(found)
         guards = await self._guards(found)
-        return [
+        views = [
             self._position_view(row, owned[row.account_id], plans.get(row.id), guards)
             for row in found
         ]
+        return await with_books(views, found)
 
     async def position(self, trader: TraderView, position_id: int) -> PositionView:
         """Code: unknown_position."""
@@ -78,6 +82,12 @@ class PositionDesk:
         row, account = await self._own_position(trader, position_id)
         if row.state != "open":
             raise DeskError("position_closed", f"This {row.ticker} position is closed already.")
+        if row.external:
+            raise DeskError(
+                "position_external",
+                f"This {row.ticker} position was made by hand; the bot does not close it. "
+                "Adopt it into a strategy first, or close it where you made it.",
+            )
         if row.version != version:
             raise DeskError("position_changed", "This position has changed in the meantime.")
         if not 0 < fraction <= 1:
@@ -115,55 +125,6 @@ class PositionDesk:
         if intent is not None:
             lane.submit(intent)
 
-    async def adjust_protection(
-        self,
-        trader: TraderView,
-        position_id: int,
-        version: int,
-        take_profit: Decimal | None,
-        stop_loss: Decimal | None,
-    ) -> PositionView:
-        """Sets or (None) removes the prices of the plan."""
-        row, account = await self._own_position(trader, position_id)
-        if row.state != "open":
-            raise DeskError("position_closed", f"This {row.ticker} position is closed already.")
-        if row.version != version:
-            raise DeskError("position_changed", "This position has changed in the meantime.")
-        venue = self._office.venues[account.network]  # type: ignore[index]
-        market = venue.stream.markets.get(row.ticker)
-        if market is None or market.oracle_price is None:
-            raise DeskError("prices_stale", "dYdX's prices cannot be read at the moment.")
-        for price in (take_profit, stop_loss):
-            if price is None:
-                continue
-            far = venue.far_from_paper_price(price, market)
-            if far is not None:
-                raise DeskError("price_not_of_paper", far)
-            if price <= 0 or price % market.tick_size:
-                raise DeskError(
-                    "price_tick",
-                    f"A price of {row.ticker} is a multiple of "
-                    f"{market.tick_size.normalize():f} USD.",
-                )
-        fault = side_fault(
-            long=row.side == "LONG",
-            price=market.oracle_price,
-            take_profit=take_profit,
-            stop_loss=stop_loss,
-        )
-        if fault is not None:
-            raise DeskError("price_side", fault)
-        async with self._office.ledger.executing():
-            await positions.set_plan(row.id, take_profit, stop_loss)
-            await positions.change(row)
-            if row.signal_id is not None:
-                await self._office.card(trader.id, row.signal_id)
-        self._office.outbox_bell.ring()
-        lane = self._office.lanes.get(account.id)
-        if lane is not None:
-            await lane.refresh_watch()
-        return await self.position(trader, position_id)
-
     # signals
 
     async def signal(self, signal_id: UUID) -> SignalView:
@@ -186,13 +147,15 @@ class PositionDesk:
             received_at=row.received_at,
             state=row.state,
             symbol=made[0].ticker if made else str(row.parsed["symbol"]),
-            action=str(row.parsed["action"]),
+            action=str(row.parsed["action"] or row.parsed["target"]["position"]),
             reason_code=row.reason_code,
             reason_text=row.reason_text,
             duplicates=row.duplicates,
             orders=tuple(view_of_order(order) for order in made),
             position=await self._whole_view(held, account) if held else None,
             plan_on_chain=lane.plan_fits() if lane is not None else None,
+            asked_until=asked_until(row, strategy),
+            nearest=tuple(row.parsed.get("nearest") or ()),
         )
 
     async def order(self, order_id: int) -> OrderView:
@@ -265,8 +228,9 @@ class PositionDesk:
         return venue.stream.markets.get(ticker) if venue is not None else None
 
     async def _whole_view(self, row: Position, account: Account) -> PositionView:
-        plan = await positions.protection(row.id)
-        return self._position_view(row, account, plan, await self._guards([row]))
+        plan = (await load([row])).get(row.id)
+        view = self._position_view(row, account, plan, await self._guards([row]))
+        return await whole_view(view, row, account, self._office.clock.now())
 
     async def _guards(self, held: Sequence[Position]) -> list[GuardOrder]:
         """The orders that hold the plans of these positions on chain."""
@@ -277,7 +241,7 @@ class PositionDesk:
         self,
         row: Position,
         account: Account,
-        plan: Protection | None,
+        plan: Plan | None,
         guards: Sequence[GuardOrder],
     ) -> PositionView:
         market = self._market(account, row.ticker)
@@ -286,7 +250,6 @@ class PositionDesk:
         if mark is not None and row.state == "open":
             sign = 1 if row.side == "LONG" else -1
             unrealized = (mark - row.entry_price) * row.size * sign
-        held = held_position(row, plan)
         return PositionView(
             id=row.id,
             version=row.version,
@@ -309,13 +272,20 @@ class PositionDesk:
             close_reason=row.close_reason,
             opened_at=row.opened_at,
             closed_at=row.closed_at,
-            take_profit=plan.take_profit if plan else None,
-            stop_loss=plan.stop_loss if plan else None,
-            stop_on_chain=covered(held, guards, "stop_loss"),
-            target_on_chain=covered(held, guards, "take_profit"),
+            **plan_fields(row, plan, market, guards),
             tick_size=market.tick_size if market else _ONE_STEP,
             step_size=market.step_size if market else _ONE_STEP,
         )
+
+
+def asked_until(row: Signal, strategy: Strategy) -> dt.datetime | None:
+    """How long a signal waits for its trader's word; None for one that does not wait."""
+    if row.state != "asking":
+        return None
+    given = row.parsed.get("time")
+    since = dt.datetime.fromisoformat(given) if given else row.received_at
+    age_s = row.parsed.get("stale_after_s") or strategy.max_alert_age_s
+    return since + dt.timedelta(seconds=float(age_s))
 
 
 def plain_view(row: Account) -> AccountView:
@@ -327,6 +297,9 @@ def plain_view(row: Account) -> AccountView:
         subaccount_number=row.subaccount_number,
         equity=None,
         free_collateral=None,
+        sharing=row.sharing,
+        without_stop_room=row.without_stop_room,  # type: ignore[arg-type]
+        key_lost_at=row.key_lost_at,
     )
 
 

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 import structlog
 
 from core import failpoints
-from core.events import AlertUnreadable, Event, SignalChanged, SignalRefused
+from core.events import AlertUnreadable, SignalChanged
 from core.ledger import accounts, orders, outbox, signals, strategies
 from core.ledger.models import Intent, Order, Signal, Strategy
 from core.ledger.tasks import spawn
 from core.signals.alert import Alert
+from core.signals.body import open_body
 from core.signals.faults import AlertFault
 from core.signals.flood import FaultGroups
-from core.signals.grammar import parse_alert, secret_of
+from core.signals.grammar import parse_alert
 from core.signals.identity import body_hash, dedupe_window, secret_matches
 from core.signals.masking import mask_body
 from core.signals.reading import read_object
@@ -26,11 +25,12 @@ from core.signals.template import alert_template, filled
 from core.trading.desk import LedgerUnavailable
 from core.trading.guard_rows import is_guard
 from core.trading.office import Office
-from core.trading.plan import level_json
 from core.trading.views import AlertAnswer, DeskError, TraderView
+from core.trading.wishes import alert_json, signal_payload
 
 log = structlog.get_logger(__name__)
 
+NOTED_EVERY = dt.timedelta(minutes=1)
 NOT_FOUND = AlertAnswer(404, {"success": False, "error": "not_found"})
 
 _STATUS_OF_ORDER = {
@@ -56,18 +56,18 @@ class AlertDesk:
         received_at = self._office.clock.now()
         strategy = self._strategy_of(webhook_uuid)
         try:
-            obj = read_object(raw)
+            body = open_body(raw, strategy.preset if strategy else "auto")
         except AlertFault as fault:
             secret_matches(None, strategy.secret_hash if strategy else "")
             self._tell_fault(strategy, fault)
             return NOT_FOUND
-        given = secret_of(obj)
+        given = body.secret
         proved = secret_matches(given, strategy.secret_hash if strategy else "")
         if strategy is None or given is None or not proved:
             self._tell_fault(strategy, _secret_fault(given))
             return NOT_FOUND
         try:
-            alert = parse_alert(obj, received_at)
+            alert = body.alert(received_at)
         except AlertFault as fault:
             self._tell_fault(strategy, fault, proved=True)
             return AlertAnswer(422, _unusable(fault))
@@ -204,21 +204,19 @@ class AlertDesk:
         digest = body_hash(raw)
         signal_id = self._office.random.uuid4()
         signal = _signal(strategy, alert, signal_id, received_at, digest, masked, outside)
-        intent = None
-        events: list[tuple[str, Event]] = [(f"card:{signal_id}", SignalChanged(signal_id))]
-        if signal.state == "refused":
-            events.append((f"refused:{signal_id}", SignalRefused(signal_id)))
-        else:
-            intent = _intent(strategy, alert, signal)
+        intent = _intent(strategy, alert, signal)
         trader_id = strategy.trader_id
-        messages = [
-            outbox.putting(trader_id, event, key=key, now=received_at, signal_id=signal_id)
-            for key, event in events
-        ]
+        card = outbox.putting(
+            trader_id,
+            SignalChanged(signal_id),
+            key=f"card:{signal_id}",
+            now=received_at,
+            signal_id=signal_id,
+        )
         ledger = self._office.ledger
         since = received_at - dedupe_window(alert)
-        if await signals.accept(ledger, signal, intent, messages, since):
-            await self._note_outside(strategy, received_at, outside=outside)
+        if await signals.accept(ledger, signal, intent, [card], since):
+            await self._note_alert(strategy, received_at, outside=outside)
             return signal, intent, False
         async with ledger.executing():
             first = await signals.earlier(strategy.id, digest, since)
@@ -227,13 +225,20 @@ class AlertDesk:
             await self._office.card(trader_id, first.id)
         return first, None, True
 
-    async def _note_outside(
+    async def _note_alert(
         self, strategy: Strategy, received_at: dt.datetime, *, outside: bool
     ) -> None:
-        if outside and strategy.first_outside_alert_at is None:
-            async with self._office.ledger.executing():
-                await strategies.note_outside_alert(strategy.id, received_at)
-            strategy.first_outside_alert_at = received_at
+        """When the strategy last heard from its chart; never waited for by an answer."""
+        if not outside:
+            return
+        first = strategy.first_outside_alert_at is None
+        known = strategy.last_alert_at
+        if not first and known is not None and received_at - known < NOTED_EVERY:
+            return
+        async with self._office.ledger.executing():
+            await strategies.note_alert(strategy.id, received_at, first=first)
+        strategy.last_alert_at = received_at
+        strategy.first_outside_alert_at = strategy.first_outside_alert_at or received_at
 
     async def _answer(self, signal: Signal, *, duplicate: bool) -> AlertAnswer:
         made = [order for order in await orders.of_signal(signal.id) if not is_guard(order)]
@@ -249,7 +254,6 @@ def _signal(
     masked: str,
     outside: bool,
 ) -> Signal:
-    paused = strategy.state != "active"
     return Signal(
         id=signal_id,
         strategy_id=strategy.id,
@@ -259,11 +263,9 @@ def _signal(
         body_hash=digest,
         dedupe_key=f"{strategy.id}:{digest}:{int(received_at.timestamp() * 1000)}",
         body=masked,
-        parsed=_parsed(alert),
+        parsed=alert_json(alert),
         outside=outside,
-        state="refused" if paused else "stored",
-        reason_code="strategy_paused" if paused else None,
-        reason_text=f"Strategy {strategy.name} is paused." if paused else None,
+        state="stored",
     )
 
 
@@ -275,7 +277,7 @@ def _intent(strategy: Strategy, alert: Alert, signal: Signal) -> Intent:
         key=f"signal:{signal.id}",
         source="signal",
         kind="trade",
-        payload=_payload(strategy, alert, signal.received_at),
+        payload=signal_payload(strategy, alert, signal.received_at),
         signal_id=signal.id,
         state="waiting",
         created_at=signal.received_at,
@@ -305,6 +307,8 @@ def _answer_of(
 
 
 def _status(signal: Signal, order: Order | None) -> str:
+    if signal.state == "mock":
+        return "MOCK"
     if signal.state in ("refused", "missed"):
         return "REJECTED"
     return _STATUS_OF_ORDER.get(order.state, "PENDING") if order else "PENDING"
@@ -332,68 +336,3 @@ def _secret_fault(given: str | None) -> AlertFault:
         cure="Make a new secret with /strategies and paste its message into the alert.",
         field="secret",
     )
-
-
-def _text(value: Decimal | None) -> str | None:
-    return None if value is None else format(value, "f")
-
-
-def _parsed(alert: Alert) -> dict[str, Any]:
-    return {
-        "action": alert.action.value,
-        "symbol": alert.symbol,
-        "size": _text(alert.size),
-        "size_usd": _text(alert.size_usd),
-        "take_profit": level_json(alert.take_profit),
-        "stop_loss": level_json(alert.stop_loss),
-        "time": alert.time.isoformat() if alert.time else None,
-        "id": alert.id,
-        "terms": _terms(alert),
-    }
-
-
-def _terms(alert: Alert) -> dict[str, Any]:
-    """The kind of order that an alert asks for, as the ledger keeps it."""
-    terms = alert.terms
-    return {
-        "kind": terms.kind.value,
-        "price": _text(terms.price),
-        "force": terms.force.value if terms.force else None,
-        "expires_s": int(terms.expires.total_seconds()) if terms.expires else None,
-    }
-
-
-def _payload(strategy: Strategy, alert: Alert, received_at: dt.datetime) -> dict[str, Any]:
-    """All that the lane needs, so that what was meant does not change with the strategy later."""
-    size, size_usd = alert.size, alert.size_usd
-    if size is None and size_usd is None and alert.action.value != "close":
-        size, size_usd = strategy.default_size, strategy.default_size_usd
-    percent = {
-        "take_profit": strategy.take_profit_percent,
-        "stop_loss": strategy.stop_loss_percent,
-    }
-    plan = {
-        "take_profit": level_json(alert.take_profit),
-        "stop_loss": level_json(alert.stop_loss),
-    }
-    for name, default in percent.items():
-        if plan[name] is None and default is not None:
-            plan[name] = {"percent": _text(default) or ""}
-    return {
-        "action": alert.action.value,
-        "symbol": alert.symbol,
-        "size": _text(size),
-        "size_usd": _text(size_usd),
-        "strategy_id": strategy.id,
-        "plan": plan,
-        "terms": _terms(alert),
-        "hint": alert.hint,
-        "slippage_bps": strategy.slippage_bps,
-        "asked_at": (alert.time or received_at).isoformat(),
-        "received_at": received_at.isoformat(),
-        "limits": {
-            "max_position_usd": _text(strategy.max_position_usd),
-            "allowed_symbols": strategy.allowed_symbols,
-            "max_alert_age_s": strategy.max_alert_age_s,
-        },
-    }

@@ -157,7 +157,7 @@ class KeyMaker:
     async def _send(self, tx: bytes) -> None:
         """One broadcast. Bytes of an earlier process may live already: then only time tells."""
         mine = self._signed > 0
-        answer = await self.venue.node.broadcast(tx, resend=not mine)
+        answer = await self.venue.broadcast(tx, resend=not mine)
         failpoints.hit("key_sent")
         self._send_at = self.office.clock.monotonic() + LATER_S
         if answer.outcome is Outcome.ACCEPTED:
@@ -216,7 +216,7 @@ class KeyMaker:
         authenticators = [work.authenticator_id]
         chain_id = venue.network.chain_id
         signed = sign([draft], key, chain_id, account.number, authenticators=authenticators)
-        answer = await venue.node.broadcast(signed.tx)
+        answer = await venue.broadcast(signed.tx)
         failpoints.hit("key_tried")
         if answer.outcome is Outcome.ACCEPTED:
             report = {"proof": signed.tx_hash}
@@ -224,7 +224,7 @@ class KeyMaker:
             failpoints.hit("key_proved")
             cancel = CancelDraft.of(draft, draft.last_block + 1)
             signed = sign([cancel], key, chain_id, account.number, authenticators=authenticators)
-            await venue.node.broadcast(signed.tx)  # it expires by itself if this is lost
+            await venue.broadcast(signed.tx)  # it expires by itself if this is lost
             return
         if answer.outcome is not Outcome.REFUSED:
             raise Wait(LATER_S, "no node said what it thinks of the order")

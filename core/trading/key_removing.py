@@ -53,7 +53,7 @@ class KeyRemover:
         now = self.office.clock.monotonic()
         if self._send_at is None or now < self._send_at:
             return
-        answer = await self.venue.node.broadcast(tx, resend=True)
+        answer = await self.venue.broadcast(tx, resend=True)
         self._send_at = None if answer.outcome is Outcome.ACCEPTED else now + LATER_S
         if answer.outcome is Outcome.REFUSED:
             sentence = answer.meaning.sentence if answer.meaning is not None else ""

@@ -1,4 +1,4 @@
-"""All lanes of the process: built from the ledger, fed by the streams, checked on a schedule."""
+"""All lanes of this process: built from the ledger and fed by the streams."""
 
 from __future__ import annotations
 
@@ -27,30 +27,42 @@ from core.ledger import accounts
 from core.ledger.models import Account
 from core.trading.decision import Refusal
 from core.trading.lane import Lane
+from core.trading.market_watch import MarketWatch
 from core.trading.news import note_standing, tell_trouble
+from core.trading.order_check import OrderCheck
 from core.trading.parts import Parts
-from core.trading.quotes import FRESH_S
 from core.trading.signing import Signer
 from core.trading.venue import Venue
 
 log = structlog.get_logger(__name__)
 
-IDLE_EVERY_S = 600.0
 OPENED_AT_ONCE = 16
-
-
 READ_AT_ONCE = 10
 Subaccount = tuple[str, str, int]
 """Network, address and number."""
 
 
-@dataclass
-class _Seat:
-    """An account's lane, and when it was last checked against the chain."""
+@dataclass(eq=False)
+class Seat:
+    """An account's lane and what compares its orders with the chain. `ready`: it was taken over."""
 
     lane: Lane
+    orders: OrderCheck
     ready: bool = False
-    checked_at: float = 0.0
+
+    @property
+    def account(self) -> Account:
+        return self.lane.account
+
+    async def check_positions(self, *, money: bool = False) -> bool:
+        """Fills and positions (and with `money` the balance) against the chain; False when the
+        indexer could not be read.
+        """
+        return await self.lane.reconciler.run(money=money)
+
+    async def check_orders(self) -> bool:
+        """Orders against the chain; False when the indexer could not be read."""
+        return await self.orders.run()
 
 
 class Lanes:
@@ -60,14 +72,15 @@ class Lanes:
         self, venues: dict[NetworkName, Venue], parts_of: Callable[[Venue], Parts]
     ) -> None:
         self.venues = venues
-        self._parts_of = parts_of
-        self._seats: dict[int, _Seat] = {}
-        self._by_subaccount: dict[Subaccount, dict[int, _Seat]] = {}
+        self.parts_of = parts_of
+        self._seats: dict[int, Seat] = {}
+        self._by_subaccount: dict[Subaccount, dict[int, Seat]] = {}
         self._opening: dict[int, asyncio.Lock] = {}
         self._reading = asyncio.Semaphore(READ_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
         self.reconciled: dict[int, bool] = {}
         self._networks: dict[int, NetworkName] = {}
+        self._markets = {name: MarketWatch(parts_of(venue)) for name, venue in venues.items()}
         for venue in venues.values():
             venue.stream.urgent = partial(self._holds, venue)
 
@@ -75,18 +88,44 @@ class Lanes:
         seat = self._seats.get(account_id)
         return seat.lane if seat and seat.ready else None
 
+    def is_reconciled(self, account_id: int) -> bool:
+        """Whether the last comparison of an account with the chain was answered."""
+        return self.reconciled.get(account_id, False)
+
+    async def refresh(self, account_id: int) -> None:
+        """What was decided or found about an account changed in the ledger."""
+        if account_id in self._seats:
+            self._take_over(await accounts.get(account_id))
+
+    def _take_over(self, row: Account) -> None:
+        """Has an account's lane know what the ledger says of it now."""
+        seat = self._seats.get(row.id)
+        if seat is not None:
+            seat.account.sharing = row.sharing
+            seat.account.without_stop_room = row.without_stop_room
+            seat.account.key_lost_at = row.key_lost_at
+
+    def seats(self, venue: Venue | None = None) -> list[Seat]:
+        """The accounts that were taken over, of one network or of all."""
+        return [
+            seat
+            for seat in self._seats.values()
+            if seat.ready and (venue is None or seat.account.network == venue.network.name)
+        ]
+
     def networks_in_use(self) -> set[NetworkName]:
         """The networks with a connected account."""
         return set(self._networks.values())
 
+    def unprotected_positions(self) -> set[int]:
+        """The positions whose stop is neither on chain nor watched by a lane now."""
+        return {p for seat in self.seats() for p in seat.lane.guard.unprotected()}
+
     def watched_positions(self) -> set[int]:
         """The positions whose plan a lane watches now."""
-        return {
-            p
-            for seat in self._seats.values()
-            if seat.ready
-            for p in seat.lane.guard.watched_positions()
-        }
+        return {p for seat in self.seats() for p in seat.lane.guard.watched_positions()}
+
+    # life
 
     async def expect_all(self) -> None:
         """Knows from here on which accounts are to be taken over; until then none is reconciled."""
@@ -117,16 +156,16 @@ class Lanes:
         if venue is None or credential is None:
             return False
         if seat is None:
-            parts = self._parts_of(venue)
+            parts = self.parts_of(venue)
             signer = Signer(account, credential, parts.vault, venue.network.chain_id)
             lane = Lane(account, signer, parts)
-            seat = _Seat(lane)
+            seat = Seat(lane, OrderCheck(account, parts, lane.resting, lane.on_update))
             self._seats[account.id] = seat
             self._by_subaccount.setdefault(_subaccount(account), {})[account.id] = seat
             await venue.stream.subscribe(account.address, account.subaccount_number)
         venue.compliance.expect(account.id)
         await venue.tickers()
-        if not await seat.lane.reconciler.run():
+        if not await seat.check_positions():
             return False
         try:
             await venue.node.tip()
@@ -134,6 +173,8 @@ class Lanes:
             return False  # alerts wait: handed to the lane now, they would be refused
         await seat.lane.start()
         seat.ready = True
+        if seat.lane.busy and not await seat.check_orders():
+            log.warning("orders could not be compared at the start", account=account.id)
         self.reconciled[account.id] = True
         await seat.lane.take_waiting()  # alerts that were stored since the lane looked
         return True
@@ -145,9 +186,9 @@ class Lanes:
         seat = self._seats.pop(account_id, None)
         if seat is None:
             return
-        account = seat.lane.account
+        account = seat.account
         self._by_subaccount[_subaccount(account)].pop(account_id, None)
-        venue = self.venues[account.network]  # type: ignore[index]
+        venue = self._venue(seat)
         venue.compliance.forget(account_id)
         await venue.stream.unsubscribe(account.address, account.subaccount_number)
         await seat.lane.close()
@@ -158,38 +199,24 @@ class Lanes:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(seat.lane.close() for seat in self._seats.values()))
 
+    # the regular look
+
     async def monitor(self) -> None:
-        """The scheduled check: opens lanes that wait, reconciles all, looks at every plan again."""
-        await self._open_waiting(await accounts.active())
+        """Opens lanes that wait, takes up alerts that nobody works, looks at every plan again."""
+        active = await accounts.active()
+        for row in active:
+            self._take_over(row)
+        await self._open_waiting(active)
         for venue in self.venues.values():
             await venue.ask_price_source()
-        seats = [seat for seat in self._seats.values() if seat.ready]
-        for seat in sorted(seats, key=lambda seat: not seat.lane.busy):
-            if seat.lane.busy or self._is_due(seat):
-                await self._attempt(self._check(seat), seat.lane.account.id)
-            await self._attempt(seat.lane.take_waiting(), seat.lane.account.id)
+        for seat in sorted(self.seats(), key=lambda seat: not seat.lane.busy):
+            if seat.lane.busy:
+                await self._attempt(self.tend(seat), seat.account.id)
+            await self._attempt(seat.lane.take_waiting(), seat.account.id)
 
-    def _is_due(self, seat: _Seat) -> bool:
-        """Whether an account at rest is to be looked at: its stream tells what happens there."""
-        account = seat.lane.account
-        venue = self.venues[account.network]  # type: ignore[index]
-        fresh = venue.stream.account_fresh(account.address, account.subaccount_number, FRESH_S)
-        now = venue.clock.monotonic()
-        return not fresh or now - seat.checked_at >= IDLE_EVERY_S
-
-    async def _attempt(self, work: Coroutine[Any, Any, Any], account_id: int) -> None:
-        try:
-            await work
-        except Refusal as refusal:
-            log.warning("an account cannot be checked yet", account=account_id, code=refusal.code)
-        except Exception:
-            log.exception("check of an account failed", account=account_id)
-
-    async def _check(self, seat: _Seat) -> None:
-        account = seat.lane.account
-        seat.checked_at = self.venues[account.network].clock.monotonic()  # type: ignore[index]
-        self.reconciled[account.id] = await seat.lane.reconciler.run()
-        venue = self.venues[account.network]  # type: ignore[index]
+    async def tend(self, seat: Seat) -> None:
+        """Looks at the plans of an account again, at the best prices known."""
+        venue = self._venue(seat)
         prices = {}
         for ticker in seat.lane.guard.watched_tickers():
             market = (await venue.quotes.quote(ticker)).market
@@ -198,42 +225,13 @@ class Lanes:
         await seat.lane.guard.on_prices(prices)
         seat.lane.guard.wake()
 
-    async def on_event(self, venue: Venue, event: StreamEvent) -> None:
-        """Routes what a stream said."""
-        venue.note(event)
-        if isinstance(event, SubaccountUpdate):
-            for seat in self._of(venue, event.address, event.number):
-                await seat.lane.on_update(event.fills, event.orders)
-        elif isinstance(event, MarketsUpdate | MarketsSnapshot):
-            await self._on_prices(venue)
-        elif isinstance(event, NeedsBackfill):
-            for seat in self._of(venue, event.address, event.number):
-                self._spawn(self._attempt(self._fill_in(venue, seat), seat.lane.account.id))
-        elif isinstance(event, Connected):
-            self._spawn(self._reopen(venue))
-        elif isinstance(event, ConnectionTrouble | ConnectionRecovered):
-            await self._tell_trouble(venue, event)
-        elif isinstance(event, SubscriptionRefused):
-            for seat in self._of(venue, event.address, event.number):
-                await note_standing(self._parts_of(venue), seat.lane.account, event)
-
-    async def _fill_in(self, venue: Venue, seat: _Seat) -> None:
-        """Reads what no message brought: at once where something is watched, the others a few at a
-        time and only while the stream has not shown that they missed nothing.
-        """
-        subaccount = (seat.lane.account.address, seat.lane.account.subaccount_number)
-        if venue.stream.urgent(*subaccount):
-            await self._check(seat)
-            return
-        async with self._reading:
-            if venue.stream.needs_backfill(*subaccount) is not None:
-                await self._check(seat)
-
-    async def _tell_trouble(
-        self, venue: Venue, event: ConnectionTrouble | ConnectionRecovered
-    ) -> None:
-        concerned = [seat.lane.account for row in event.accounts for seat in self._of(venue, *row)]
-        await tell_trouble(self._parts_of(venue), event, concerned)
+    async def _attempt(self, work: Coroutine[Any, Any, Any], account_id: int) -> None:
+        try:
+            await work
+        except Refusal as refusal:
+            log.warning("an account cannot be checked yet", account=account_id, code=refusal.code)
+        except Exception:
+            log.exception("check of an account failed", account=account_id)
 
     async def _reopen(self, venue: Venue) -> None:
         active = await accounts.active()
@@ -249,19 +247,60 @@ class Lanes:
 
         await asyncio.gather(*(attempt(row) for row in rows if self.get(row.id) is None))
 
-    async def _on_prices(self, venue: Venue) -> None:
-        for seat in self._seats.values():
-            if seat.lane.account.network != venue.network.name:
-                continue
-            prices = {}
-            for ticker in seat.lane.guard.watched_tickers():
-                market = venue.stream.markets.get(ticker)
-                if market is not None and market.oracle_price is not None:
-                    prices[ticker] = market.oracle_price
-            if prices:
-                await seat.lane.guard.on_prices(prices)
+    # what the streams say
 
-    def _of(self, venue: Venue, address: str, number: int) -> list[_Seat]:
+    async def on_event(self, venue: Venue, event: StreamEvent) -> None:
+        """Routes what a stream said."""
+        venue.note(event)
+        if isinstance(event, SubaccountUpdate):
+            for seat in self._of(venue, event.address, event.number):
+                await seat.lane.on_update(event.fills, event.orders)
+        elif isinstance(event, MarketsUpdate | MarketsSnapshot):
+            self._on_prices(venue)
+            await self._markets[venue.network.name].look(event.tickers)
+        elif isinstance(event, NeedsBackfill):
+            for seat in self._of(venue, event.address, event.number):
+                self._spawn(self._attempt(self._fill_in(venue, seat), seat.account.id))
+        elif isinstance(event, Connected):
+            self._spawn(self._reopen(venue))
+        elif isinstance(event, ConnectionTrouble | ConnectionRecovered):
+            concerned = [seat.account for row in event.accounts for seat in self._of(venue, *row)]
+            await tell_trouble(self.parts_of(venue), event, concerned)
+        elif isinstance(event, SubscriptionRefused):
+            for seat in self._of(venue, event.address, event.number):
+                await note_standing(self.parts_of(venue), seat.account, event)
+
+    async def _fill_in(self, venue: Venue, seat: Seat) -> None:
+        """Reads what no message brought: at once where something is watched, the others a few at a
+        time and only while the stream has not shown that they missed nothing.
+        """
+        subaccount = (seat.account.address, seat.account.subaccount_number)
+        if venue.stream.urgent(*subaccount):
+            await self._check(seat)
+            return
+        async with self._reading:
+            if venue.stream.needs_backfill(*subaccount) is not None:
+                await self._check(seat)
+
+    async def _check(self, seat: Seat) -> None:
+        """Everything that may have happened while no news came."""
+        self.reconciled[seat.account.id] = await seat.check_positions()
+        if seat.ready and seat.lane.busy:
+            await seat.check_orders()
+            await self.tend(seat)
+
+    def _on_prices(self, venue: Venue) -> None:
+        prices = {}
+        for ticker in venue.watch.tickers():
+            market = venue.stream.markets.get(ticker)
+            if market is not None and market.oracle_price is not None:
+                prices[ticker] = market.oracle_price
+        venue.watch.on_prices(prices)
+
+    def _venue(self, seat: Seat) -> Venue:
+        return self.venues[seat.account.network]  # type: ignore[index]
+
+    def _of(self, venue: Venue, address: str, number: int) -> list[Seat]:
         seats = self._by_subaccount.get((venue.network.name, address, number), {})
         return list(seats.values())
 

@@ -33,7 +33,7 @@ async def tell_trouble(
         for account in concerned:
             told = NewsMissing(account.id, since) if down else NewsBack(account.id, since)
             await _put(parts, account.trader_id, told, f"news:{account.id}:{mark}")
-        await _tell_admins(
+        await _put_for_admins(
             parts,
             OperatorNotice(network, "stream_down" if down else "stream_up", len(concerned), since),
             f"operator:{mark}",
@@ -66,11 +66,19 @@ async def _tell_standing(parts: Parts, account: Account) -> None:
         await _put(parts, account.trader_id, event, f"standing:{account.id}:{mark}")
         if book.newly_all_blocked():
             notice = OperatorNotice(network, "all_blocked", len(book.blocked()), now.isoformat())
-            await _tell_admins(parts, notice, f"operator:{network}:{mark}")
+            await _put_for_admins(parts, notice, f"operator:{network}:{mark}")
     parts.outbox_bell.ring()
 
 
-async def _tell_admins(parts: Parts, event: Event, key: str) -> None:
+async def tell_operator(parts: Parts, notice: OperatorNotice, key: str) -> None:
+    """A line for the admins, once per `key`."""
+    log.warning("the operator is told", what=notice.what, accounts=notice.accounts)
+    async with parts.ledger.executing():
+        await _put_for_admins(parts, notice, key)
+    parts.outbox_bell.ring()
+
+
+async def _put_for_admins(parts: Parts, event: Event, key: str) -> None:
     for admin in await traders.with_role("admin"):
         await _put(parts, admin.id, event, f"{key}:{admin.id}")
 

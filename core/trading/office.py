@@ -11,7 +11,8 @@ from core.events import Bell, SignalChanged
 from core.ledger import outbox, strategies
 from core.ledger.database import Ledger
 from core.ledger.models import Strategy
-from core.trading.lanes import Lanes
+from core.trading.lane_port import LanesPort
+from core.trading.risk.firewall import Firewall
 from core.trading.venue import Venue
 from core.vault import Vault
 
@@ -21,13 +22,20 @@ class StrategyBook:
 
     def __init__(self) -> None:
         self._by_webhook: dict[UUID, Strategy] = {}
+        self._by_id: dict[int, Strategy] = {}
 
     async def load(self) -> None:
         """Reads them anew; called at start and after each change."""
-        self._by_webhook = {row.webhook_uuid: row for row in await strategies.living()}
+        rows = await strategies.living()
+        self._by_webhook = {row.webhook_uuid: row for row in rows}
+        self._by_id = {row.id: row for row in rows}
 
     def of_webhook(self, webhook_uuid: UUID) -> Strategy | None:
         return self._by_webhook.get(webhook_uuid)
+
+    def by_id(self, strategy_id: int) -> Strategy | None:
+        """A living strategy."""
+        return self._by_id.get(strategy_id)
 
 
 @dataclass(frozen=True)
@@ -48,11 +56,12 @@ class Office:
     ledger: Ledger
     vault: Vault
     venues: dict[NetworkName, Venue]
-    lanes: Lanes
+    lanes: LanesPort
     clock: Clock
     random: Random
     outbox_bell: Bell
     settings: DeskSettings
+    firewall: Firewall
     strategy_book: StrategyBook = field(default_factory=StrategyBook)
 
     async def card(self, trader_id: int, signal_id: UUID) -> None:

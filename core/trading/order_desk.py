@@ -36,7 +36,7 @@ class OrderDesk:
         if is_guard(row):
             raise DeskError(
                 "order_protects",
-                "This order is the stop or target of a position. Change it with Adjust TP/SL.",
+                "This order is the stop or target of a position. Change it with Adjust.",
             )
         lane = self._office.lanes.get(account.id)
         if lane is None:

@@ -54,6 +54,11 @@ class Owner:
             self._read_at = now
             return self._budget, self._tiers
 
+    @property
+    def budget(self) -> PlacementBudget | None:
+        """The placements as last known; None before the rules were read."""
+        return self._budget
+
     async def committed_sequence(self) -> int:
         """The sequence that the chain expects next. Raises NodeUnreachable."""
         account = await self._node.account(self._address)

@@ -8,6 +8,7 @@ from typing import Protocol
 from core.clock import Clock, Random
 from core.events import Bell
 from core.ledger.database import Ledger
+from core.trading.risk.firewall import Firewall
 from core.trading.venue import Venue
 from core.vault import Vault
 
@@ -46,3 +47,4 @@ class Parts:
     default_slippage_bps: int = 100
     stop_slippage_bps: int | None = None
     observer: Observer = field(default_factory=NoObserver)
+    firewall: Firewall | None = None

@@ -1,8 +1,13 @@
-"""The ledger against the chain: fills that no message brought, and positions that do not agree."""
+"""The ledger against the chain: fills that no message brought, and positions that do not agree.
+
+Sizes are compared with what a node has committed, to the last step. A question that nobody answers
+says nothing: it is never taken for an account that holds nothing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 
 import structlog
@@ -10,37 +15,72 @@ import structlog
 from core.dydx.indexer import Indexer, IndexerError
 from core.dydx.indexer_types import IndexerFill
 from core.dydx.node import NodeUnreachable
+from core.dydx.stream import NeedsBackfill
 from core.events import MismatchFound
 from core.ledger import accounts, outbox, positions
-from core.ledger.models import Account
+from core.trading.balance import BalanceCheck, ShareCheck
+from core.trading.funding import FundingReader
 from core.trading.news import note_served, note_standing
-from core.trading.parts import Parts
+from core.trading.workbench import Workbench
 
 log = structlog.get_logger(__name__)
 
 OVERLAP_BLOCKS = 50
+UNREAD_S = 60.0
+"""How long a difference is left unsaid while no fills can be read that may explain it."""
+
+
+@dataclass(frozen=True)
+class OnChain:
+    """Signed sizes by ticker as a node has committed them, and the block."""
+
+    sizes: dict[str, Decimal]
+    height: int
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Signed sizes of a market that do not agree, the block of the chain's, and when that was seen
+    (seconds of the monotonic counter).
+    """
+
+    chain: Decimal
+    ledger: Decimal
+    height: int
+    at: float
+
+    def is_like(self, other: Difference | None) -> bool:
+        return other is not None and (self.chain, self.ledger) == (other.chain, other.ledger)
 
 
 class Reconciler:
-    """Checks one account: at take-over, after each reconnect and on a schedule."""
+    """Checks one account: at take-over, after each reconnect and in its turn."""
 
     def __init__(
-        self,
-        account: Account,
-        parts: Parts,
-        book: Callable[[Sequence[IndexerFill]], Awaitable[None]],
+        self, bench: Workbench, book: Callable[[Sequence[IndexerFill]], Awaitable[None]]
     ) -> None:
-        self._account = account
-        self._parts = parts
+        self._account = bench.account
+        self._parts = bench.parts
         self._book = book
-        self._suspected: dict[str, tuple[Decimal, Decimal]] = {}
+        self._funding = FundingReader(bench)
+        self._balance = BalanceCheck(bench, self._funding)
+        self._shares = ShareCheck(bench)
+        self._suspected: dict[str, Difference] = {}
+        self._told: dict[str, Difference] = {}
+
+    @property
+    def suspects(self) -> bool:
+        """Whether the last check saw a difference that the next one confirms or clears."""
+        return any(not one.is_like(self._told.get(t)) for t, one in self._suspected.items())
 
     async def catch_up(self) -> bool:
         """As `run`, before the requests of all others: somebody waits for this account."""
         return await self.run(prompt=True)
 
-    async def run(self, *, prompt: bool = False) -> bool:
-        """Books missing fills and compares positions; False when the indexer could not be read."""
+    async def run(self, *, prompt: bool = False, money: bool = False) -> bool:
+        """Books missing fills and compares positions; with `money` also reads what was paid for
+        funding and compares the balance. False when the indexer could not be read.
+        """
         address, number = self._account.address, self._account.subaccount_number
         indexer, stream = self._parts.venue.indexer, self._parts.venue.stream
         if prompt:
@@ -53,11 +93,11 @@ class Reconciler:
             since = max(0, self._account.fills_height - OVERLAP_BLOCKS)
             fills = await indexer.all_fills_since(address, number, since)
             await self._book(fills)
-            snapshot_holds = needs is not None and not needs.outdates_snapshot(fills)
-            on_chain = await self._positions(indexer, by_stream=snapshot_holds)
+            if needs is not None and not self._snapshot_holds(needs, fills):
+                await self._read_positions(indexer)
         except IndexerError as error:
             await note_standing(self._parts, self._account, error)
-            await self._ask_node()
+            await self._compare(read_to=None)
             return False
         await note_served(self._parts, self._account)
         self._account.fills_height = height
@@ -65,65 +105,90 @@ class Reconciler:
             await accounts.set_fills_height(self._account.id, height)
         if needs is not None:
             stream.backfilled(needs)
-        await self._compare(on_chain)
+        if money:
+            await self._funding.run(indexer)
+            await self._balance.run(indexer)
+        await self._compare(read_to=height)
         return True
 
-    async def _positions(self, indexer: Indexer, *, by_stream: bool) -> dict[str, Decimal]:
-        """Signed sizes by ticker: the stream's while its snapshot holds, else asked for."""
-        address, number = self._account.address, self._account.subaccount_number
-        stream = self._parts.venue.stream
-        mirror = stream.account(address, number)
-        if by_stream and mirror is not None and mirror.height is not None:
-            return {ticker: held.size for ticker, held in mirror.positions().items()}
-        read = await indexer.subaccount(address, number)
-        if read is None:
-            return {}
-        stream.take_read(read)
-        rows = read.open_perpetual_positions.values()
-        return {row.market: row.size for row in rows if row.size}
+    def _snapshot_holds(self, needs: NeedsBackfill, fills: Sequence[IndexerFill]) -> bool:
+        """Whether the positions in the stream's snapshot are those after the fills."""
+        mirror = self._parts.venue.stream.account(needs.address, needs.number)
+        known = mirror is not None and mirror.height is not None
+        return known and not needs.outdates_snapshot(fills)
 
-    async def _ask_node(self) -> None:
-        """Compares with the positions that a node has committed while the indexer tells nothing."""
+    async def _read_positions(self, indexer: Indexer) -> None:
+        """Has the stream know the positions as they are after the fills."""
+        read = await indexer.subaccount(self._account.address, self._account.subaccount_number)
+        if read is not None:
+            self._parts.venue.stream.take_read(read)
+
+    async def _compare(self, *, read_to: int | None) -> None:
+        """Holds the books against a node's committed state. `read_to`: the block up to which all
+        fills are booked, None where that is not known.
+
+        A difference is told once fills that were read past its block have not explained it.
+        """
+        on_chain = await self._committed(at_least=read_to)
+        if on_chain is None:
+            return
+        found = await self._differences(on_chain)
+        if read_to is not None:
+            await self._shares.run(on_chain.sizes)
+        before, self._suspected = self._suspected, {}
+        self._told = {t: one for t, one in self._told.items() if one.is_like(found.get(t))}
+        for ticker, one in found.items():
+            first = before.get(ticker)
+            if first is None or not one.is_like(first):
+                self._suspected[ticker] = one
+                continue
+            self._suspected[ticker] = first
+            unread = read_to is None and one.at - first.at >= UNREAD_S
+            if ticker not in self._told and (unread or (read_to or 0) >= first.height):
+                self._told[ticker] = one
+                await self._tell(ticker, one)
+
+    async def _committed(self, at_least: int | None) -> OnChain | None:
+        """What a node has committed; None while it cannot be read."""
         venue = self._parts.venue
         try:
             held = await venue.node.subaccount(
-                self._account.address, self._account.subaccount_number
+                self._account.address, self._account.subaccount_number, at_least=at_least
             )
-        except NodeUnreachable:
-            return
+        except NodeUnreachable as error:
+            log.info("positions could not be compared", account=self._account.id, error=str(error))
+            return None
         sizes: dict[str, Decimal] = {}
         for pair, quantums in held.positions.items():
             market = venue.stream.markets.by_pair(pair)
             if market is None:
-                return
+                return None
             sizes[market.ticker] = market.scale.size_of(quantums)
-        await self._compare(sizes)
+        return OnChain(sizes, held.height or at_least or venue.stream.height or 0)
 
-    async def _compare(self, on_chain: dict[str, Decimal]) -> None:
-        """A difference that two checks in a row find alike is told; fills explain it by then."""
+    async def _differences(self, on_chain: OnChain) -> dict[str, Difference]:
+        """Where the books do not agree with the chain."""
         booked: dict[str, Decimal] = {}
         for position in await positions.open_of([self._account.id]):
             booked[position.ticker] = position.size if position.side == "LONG" else -position.size
-        found: dict[str, tuple[Decimal, Decimal]] = {}
-        for ticker in on_chain.keys() | booked.keys():
-            pair = (on_chain.get(ticker, Decimal(0)), booked.get(ticker, Decimal(0)))
-            if pair[0] != pair[1]:
-                found[ticker] = pair
-        confirmed = {t: pair for t, pair in found.items() if self._suspected.get(t) == pair}
-        self._suspected = found
-        for ticker, (chain_size, ledger_size) in confirmed.items():
-            await self._tell(ticker, chain_size, ledger_size)
+        now = self._parts.clock.monotonic()
+        return {
+            ticker: Difference(chain, ledger, on_chain.height, now)
+            for ticker in on_chain.sizes.keys() | booked.keys()
+            if (chain := on_chain.sizes.get(ticker, Decimal(0)))
+            != (ledger := booked.get(ticker, Decimal(0)))
+        }
 
-    async def _tell(self, ticker: str, chain_size: Decimal, ledger_size: Decimal) -> None:
+    async def _tell(self, ticker: str, one: Difference) -> None:
         log.warning("chain and ledger differ", account=self._account.id, ticker=ticker)
         self._parts.observer.mismatch()
         async with self._parts.ledger.executing():
             await outbox.put(
                 self._account.trader_id,
                 MismatchFound(
-                    self._account.id, ticker, format(chain_size, "f"), format(ledger_size, "f")
+                    self._account.id, ticker, format(one.chain, "f"), format(one.ledger, "f")
                 ),
-                key=f"mismatch:{self._account.id}:{ticker}:{chain_size}:{ledger_size}",
+                key=f"mismatch:{self._account.id}:{ticker}:{one.height}",
                 now=self._parts.clock.now(),
             )
         self._parts.outbox_bell.ring()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from decimal import Decimal
+from typing import Final
 from uuid import UUID
 
 from core.dydx.drafts import CancelDraft, OrderDraft, OrderRef
@@ -26,6 +27,7 @@ def order_row(
     intent_id: int | None = None,
     signal_id: UUID | None = None,
     position_id: int | None = None,
+    target_id: int | None = None,
 ) -> Order:
     """The row of an order that is about to be broadcast. The market has an oracle price."""
     assert market.oracle_price is not None
@@ -36,6 +38,7 @@ def order_row(
         intent_id=intent_id,
         signal_id=signal_id,
         position_id=position_id,
+        target_id=target_id,
         purpose=purpose,
         order_uuid=UUID(draft.order_uuid),
         client_id=draft.client_id,
@@ -66,6 +69,14 @@ def order_row(
         created_at=now,
         broadcast_at=now,
     )
+
+
+ENTRIES: Final = frozenset({"open", "add"})
+
+
+def opens(order: Order) -> bool:
+    """Whether an order is an entry: it was to open or enlarge a position."""
+    return order.purpose in ENTRIES
 
 
 def ref_of(account: Account, order: Order) -> OrderRef:

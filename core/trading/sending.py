@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from core.dydx.authenticators import KeyTrouble, key_trouble
 from core.dydx.drafts import CancelDraft, OrderDraft
 from core.dydx.indexer import IndexerError
 from core.dydx.limits import EquityTiers, PlacementBudget, Priority
@@ -16,11 +15,13 @@ from core.dydx.node import Broadcast, Outcome
 from core.dydx.node_types import Tip
 from core.dydx.nonces import STALLED_AFTER_S, NoncesFull
 from core.dydx.signing import SignedTx
-from core.events import Event, KeyLost, OrderUnknown, SignalChanged
+from core.events import Event, OrderUnknown, SignalChanged
 from core.ledger import accounts, orders, outbox
 from core.ledger.models import Account, Order
+from core.ledger.raw import Statement
 from core.trading import states
 from core.trading.decision import Refusal
+from core.trading.key_loss import notes_of
 from core.trading.owner import Owner
 from core.trading.parts import Parts
 from core.trading.signing import Signer
@@ -29,6 +30,8 @@ EQUITY_FOR_S: Final = 60.0
 EQUITY_AT_REST_FOR_S: Final = 600.0
 # A node that stands apart takes an order that no block ever holds; what protects goes to two.
 COPIES_OF_CLOSES: Final = 2
+# What no node was given goes out again after these pauses; its good-til-block is not over by then.
+SEND_AGAIN_AFTER_S: Final = (0.5, 1.0, 2.0)
 _BEFORE: Final = dt.timedelta(minutes=3)
 
 
@@ -168,6 +171,16 @@ class Sender:
         """Whether the account's equity allows one more order than `held`, as last known."""
         return None if self._slots is None else held < self._slots
 
+    @property
+    def slots(self) -> int | None:
+        """How many orders in the chain's state the account's equity allows, as last known."""
+        return self._slots
+
+    @property
+    def budget(self) -> PlacementBudget | None:
+        """The placements of the account's owner; None before the chain's rules were read."""
+        return self._owner.budget
+
     async def look_at_equity(self) -> None:
         """Keeps what `fits` answers current; costs a request every ten minutes."""
         await self._slots_now(await self._parts.venue.height(), EQUITY_AT_REST_FOR_S)
@@ -192,17 +205,39 @@ class Sender:
 
     async def send_cancel(self, cancel: Stateful) -> Broadcast:
         """Sends the cancel of an order; the chain takes as many as come."""
-        answer = await self._parts.venue.node.broadcast(cancel.signed.tx, copies=COPIES_OF_CLOSES)
+        answer = await self._parts.venue.broadcast(cancel.signed.tx, copies=COPIES_OF_CLOSES)
+        notes = self._key_notes(answer, self._parts.clock.now())
+        if notes:
+            await self._parts.ledger.commit(notes)
         if answer.outcome in (Outcome.REFUSED, Outcome.UNSENT):
             rejected = (answer.codespace, answer.code) == ("sdk", 32)
             self._owner.refused(cancel.nonce, rejected=rejected)
         return answer
 
+    async def cancel_short_term(self, order: Order) -> Broadcast:
+        """Sends the cancel of a short-term order. Nodes keep it to its good-til-block, also where
+        they have not seen the order. Source: docs/protocol.md, short-term orders.
+        """
+        cancel = CancelDraft(
+            address=self._account.address,
+            number=self._account.subaccount_number,
+            client_id=order.client_id,
+            clob_pair_id=order.clob_pair_id,
+            good_til_block=order.good_til_block,
+        )
+        signed = self._signer.sign([cancel])
+        return await self._parts.venue.broadcast(signed.tx, copies=COPIES_OF_CLOSES)
+
     async def send(self, order: Order, received_at: dt.datetime | None = None) -> Broadcast:
-        """One broadcast of the stored bytes."""
+        """Broadcasts the stored bytes: once, or a few times while they reach no node at all."""
         started = self._parts.clock.now()
         copies = COPIES_OF_CLOSES if order.reduce_only else 1
-        answer = await self._parts.venue.node.broadcast(order.tx, copies=copies)
+        answer = await self._parts.venue.broadcast(order.tx, copies=copies)
+        for pause_s in SEND_AGAIN_AFTER_S:
+            if answer.outcome is not Outcome.UNSENT:
+                break
+            await self._parts.clock.sleep(pause_s)
+            answer = await self._parts.venue.broadcast(order.tx, copies=copies)
         if received_at is not None:
             own_s = (started - received_at).total_seconds()
             self._parts.observer.broadcast(own_s, answer.outcome.value)
@@ -233,20 +268,24 @@ class Sender:
             events.append((f"card:{order.signal_id}", SignalChanged(order.signal_id)))
         if state == "unknown" and order.intent_id is not None:
             events.append((f"unknown:{order.id}", OrderUnknown(order.id)))
-        if key_trouble(answer.codespace, answer.code) is KeyTrouble.GONE:
-            key = f"key_lost:{self._account.id}:{self._signer.authenticator_id}"
-            events.append((key, KeyLost(self._account.id)))
         trader_id, signal_id = self._account.trader_id, order.signal_id
         messages = [
             outbox.putting(trader_id, event, key=key, now=now, signal_id=signal_id)
             for key, event in events
         ]
+        messages += self._key_notes(answer, now)
         ledger = self._parts.ledger
         if await orders.record_answer(ledger, order, state, evidence, now, messages, **values):
             return order
         fresh = await orders.get(order.id)
         assert fresh is not None
         return fresh
+
+    def _key_notes(self, answer: Broadcast, now: dt.datetime) -> list[Statement]:
+        """What a refusal says of the key that signed, for the transaction that records it."""
+        return notes_of(
+            self._account, self._signer.authenticator_id, answer.codespace, answer.code, now
+        )
 
     def decided(self, order: Order) -> None:
         """A stateful order's transaction is in a block, or can never come into one."""

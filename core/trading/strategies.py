@@ -1,24 +1,29 @@
-"""The counter for strategies: webhooks, their secrets and their defaults."""
+"""The counter for strategies: webhooks, their secrets, defaults, modes, accounts and aliases."""
 
 from __future__ import annotations
 
-from dataclasses import fields
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
+from uuid import UUID
 
-from core.ledger import accounts, strategies
+from core.ledger import accounts, signals, strategies
 from core.ledger.models import Strategy
+from core.signals.body import NAMES, template
 from core.signals.identity import secret_hash
 from core.signals.symbols import SymbolUnknown, resolve
-from core.signals.template import alert_template
+from core.trading.account_settings import SettingsDesk
 from core.trading.desk import StrategyChange
-from core.trading.holdings import plain_view
-from core.trading.key_desk import KeyDesk
-from core.trading.views import DeskError, NewSecret, StrategyView, TraderView
+from core.trading.strategy_aliases import with_alias, without_alias
+from core.trading.strategy_columns import columns_of
+from core.trading.strategy_moving import move
+from core.trading.strategy_rules import check_numbers, check_plan, check_whole, checked_name
+from core.trading.strategy_silence import is_silent, tell_silent
+from core.trading.strategy_views import strategy_view
+from core.trading.views import DeskError, NewSecret, StrategyMode, StrategyView, TraderView
 
-SECRET_BYTES = 32
-MAX_NAME = 32
-DEFAULTS: dict[str, Any] = {
+SECRET_BYTES: Final = 32
+IN_ITS_PLACE: Final = "PUT-THE-SECRET-HERE"
+DEFAULTS: Final[dict[str, Any]] = {
     "default_size_usd": Decimal(100),
     "take_profit_percent": Decimal(3),
     "stop_loss_percent": Decimal(2),
@@ -26,33 +31,21 @@ DEFAULTS: dict[str, Any] = {
     "slippage_bps": 100,
     "max_alert_age_s": 60,
 }
-_CLEARABLE = frozenset(
-    {
-        "default_size",
-        "default_size_usd",
-        "take_profit_percent",
-        "stop_loss_percent",
-        "max_position_usd",
-        "allowed_symbols",
-    }
-)
 
 
-class StrategyDesk(KeyDesk):
+class StrategyDesk(SettingsDesk):
     """Strategies of accounts."""
 
     async def create_strategy(self, trader: TraderView, account_id: int, name: str) -> NewSecret:
         """Codes: unknown_account, name_taken, name_invalid."""
-        name = _checked_name(name)
-        owned = {row.id: row for row in await accounts.of_trader(trader.id)}
-        if account_id not in owned:
-            raise DeskError("unknown_account", "This account is not connected any more.")
+        name = checked_name(name)
+        account = await self._own_account(trader, account_id)
         await self._check_name_free(trader, name)
         secret = self._office.random.token_urlsafe(SECRET_BYTES)
         async with self._office.ledger.executing():
             row = await strategies.add(
                 trader_id=trader.id,
-                account=owned[account_id],
+                account=account,
                 name=name,
                 webhook_uuid=self._office.random.uuid4(),
                 secret_hash=secret_hash(secret),
@@ -69,36 +62,68 @@ class StrategyDesk(KeyDesk):
         await self._change(row, secret_hash=secret_hash(secret))
         return await self._with_secret(row, secret)
 
+    async def alert_template(self, trader: TraderView, strategy_id: int) -> str:
+        """The message in the preset's form, with a word in the place of the secret."""
+        row = await self._own_strategy(trader, strategy_id)
+        return template(row.preset, IN_ITS_PLACE, sync=row.sync)
+
     async def strategies(self, trader: TraderView) -> list[StrategyView]:
-        return [await self._strategy_view(row) for row in await strategies.of_trader(trader.id)]
+        return [
+            await strategy_view(self._office, row) for row in await strategies.of_trader(trader.id)
+        ]
 
     async def strategy(self, trader: TraderView, strategy_id: int) -> StrategyView:
-        return await self._strategy_view(await self._own_strategy(trader, strategy_id))
+        return await strategy_view(self._office, await self._own_strategy(trader, strategy_id))
 
     async def change_strategy(
         self, trader: TraderView, strategy_id: int, change: StrategyChange
     ) -> StrategyView:
-        """Codes: unknown_strategy, value_invalid, symbol_unknown, name_taken, name_invalid."""
+        """Codes: unknown_strategy, value_invalid, symbol_unknown, name_taken, name_invalid,
+        preset_unknown, stop_missing, target_missing.
+        """
         row = await self._own_strategy(trader, strategy_id)
-        values = {
-            item.name: getattr(change, item.name)
-            for item in fields(change)
-            if item.name != "clear" and getattr(change, item.name) is not None
-        }
-        values |= dict.fromkeys(change.clear & _CLEARABLE)
+        check_plan(change.take_profits, change.trailing, change.break_even)
+        values = columns_of(change)
         await self._check_values(trader, row, values)
-        if "default_size" in values and values["default_size"] is not None:
-            values["default_size_usd"] = None
-        elif "default_size_usd" in values and values["default_size_usd"] is not None:
-            values["default_size"] = None
+        if values.get("silent_after_h") is not None:
+            now = self._office.clock.now()
+            told = is_silent(row, values["silent_after_h"], now)  # its trader sees that now
+            values["silence_told_at"] = now if told else None
         await self._change(row, **values)
         return await self.strategy(trader, strategy_id)
 
-    async def pause_strategy(
-        self, trader: TraderView, strategy_id: int, paused: bool
+    async def set_strategy_mode(
+        self, trader: TraderView, strategy_id: int, mode: StrategyMode
     ) -> StrategyView:
+        """A pause keeps the mode that was, for when it ends."""
         row = await self._own_strategy(trader, strategy_id)
-        await self._change(row, state="paused" if paused else "active")
+        values = {"state": "paused"} if mode == "paused" else {"state": "active", "mode": mode}
+        await self._change(row, **values)
+        return await self.strategy(trader, strategy_id)
+
+    async def move_strategy(
+        self, trader: TraderView, strategy_id: int, account_id: int
+    ) -> StrategyView:
+        """Codes: unknown_strategy, unknown_account, same_account, strategy_holds, strategy_busy."""
+        row = await self._own_strategy(trader, strategy_id)
+        await move(self._office, row, await self._own_account(trader, account_id))
+        await self._office.strategy_book.load()
+        return await self.strategy(trader, strategy_id)
+
+    async def add_alias(self, trader: TraderView, signal_id: UUID, ticker: str) -> StrategyView:
+        """Codes: unknown_signal, unknown_strategy, alias_invalid, symbol_unknown."""
+        signal = await signals.get(signal_id)
+        if signal is None:
+            raise DeskError("unknown_signal", "This alert does not exist.")
+        row = await self._own_strategy(trader, signal.strategy_id)
+        aliases = with_alias(row, signal, ticker, await self._tickers(row))
+        await self._change(row, aliases=aliases)
+        return await self.strategy(trader, row.id)
+
+    async def remove_alias(self, trader: TraderView, strategy_id: int, symbol: str) -> StrategyView:
+        """Codes: unknown_strategy, alias_unknown."""
+        row = await self._own_strategy(trader, strategy_id)
+        await self._change(row, aliases=without_alias(row, symbol) or None)
         return await self.strategy(trader, strategy_id)
 
     async def delete_strategy(self, trader: TraderView, strategy_id: int) -> None:
@@ -106,31 +131,26 @@ class StrategyDesk(KeyDesk):
         row = await self._own_strategy(trader, strategy_id)
         await self._change(row, state="deleted")
 
+    async def tell_silent_strategies(self) -> None:
+        """Tells traders whose strategies fell silent; a job calls this every few minutes."""
+        await tell_silent(self._office)
+
     async def _check_values(
         self, trader: TraderView, row: Strategy, values: dict[str, Any]
     ) -> None:
         if "name" in values:
-            values["name"] = _checked_name(values["name"])
+            values["name"] = checked_name(values["name"])
             if values["name"] != row.name:
                 await self._check_name_free(trader, values["name"])
-        for name in ("default_size", "default_size_usd", "max_position_usd"):
-            if values.get(name) is not None and values[name] <= 0:
-                raise DeskError("value_invalid", "The value must be above zero.")
-        for name, limit in (("take_profit_percent", 1000), ("stop_loss_percent", 100)):
-            if values.get(name) is not None and not 0 < values[name] < limit:
-                raise DeskError(
-                    "value_invalid", f"The distance must be above 0 and below {limit} percent."
-                )
-        if "slippage_bps" in values and not 1 <= values["slippage_bps"] <= 500:
-            raise DeskError("value_invalid", "Slippage must be between 0.01 and 5 percent.")
-        if "max_alert_age_s" in values and not 1 <= values["max_alert_age_s"] <= 3600:
-            raise DeskError("value_invalid", "The age limit must be between 1 and 3600 seconds.")
+        if values.get("preset", row.preset) not in NAMES:
+            raise DeskError("preset_unknown", "This form of alerts is not known here.")
+        check_numbers(values)
+        check_whole(row, values)
         if values.get("allowed_symbols") is not None:
             values["allowed_symbols"] = await self._resolved(row, values["allowed_symbols"])
 
     async def _resolved(self, row: Strategy, symbols: tuple[str, ...]) -> list[str]:
-        account = await accounts.get(row.account_id)
-        tickers = self._venue(account.network).stream.markets.tickers()  # type: ignore[arg-type]
+        tickers = await self._tickers(row)
         resolved = []
         for symbol in symbols:
             try:
@@ -141,6 +161,11 @@ class StrategyDesk(KeyDesk):
                     "symbol_unknown", f"dYdX has no market for {symbol}.{near}"
                 ) from None
         return resolved
+
+    async def _tickers(self, row: Strategy) -> frozenset[str]:
+        """The markets that the strategy's network lists now."""
+        account = await accounts.get(row.account_id)
+        return frozenset(self._venue(account.network).stream.markets.tickers())  # type: ignore[arg-type]
 
     async def _check_name_free(self, trader: TraderView, name: str) -> None:
         if name in {row.name for row in await strategies.of_trader(trader.id)}:
@@ -158,31 +183,5 @@ class StrategyDesk(KeyDesk):
         await self._office.strategy_book.load()
 
     async def _with_secret(self, row: Strategy, secret: str) -> NewSecret:
-        return NewSecret(await self._strategy_view(row), secret, alert_template(secret))
-
-    async def _strategy_view(self, row: Strategy) -> StrategyView:
-        account = await accounts.get(row.account_id)
-        base = self._office.settings.public_url.rstrip("/")
-        return StrategyView(
-            id=row.id,
-            name=row.name,
-            state=row.state,
-            account=plain_view(account),
-            webhook_url=f"{base}/api/webhooks/signal/{row.webhook_uuid}",
-            default_size=row.default_size,
-            default_size_usd=row.default_size_usd,
-            take_profit_percent=row.take_profit_percent,
-            stop_loss_percent=row.stop_loss_percent,
-            max_position_usd=row.max_position_usd,
-            allowed_symbols=None if row.allowed_symbols is None else tuple(row.allowed_symbols),
-            slippage_bps=row.slippage_bps,
-            max_alert_age_s=row.max_alert_age_s,
-            first_outside_alert_at=row.first_outside_alert_at,
-        )
-
-
-def _checked_name(name: str) -> str:
-    name = name.strip()
-    if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
-        raise DeskError("name_invalid", f"A name has 1 to {MAX_NAME} printable characters.")
-    return name
+        view = await strategy_view(self._office, row)
+        return NewSecret(view, secret, template(row.preset, secret, sync=row.sync))

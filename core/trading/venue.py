@@ -8,11 +8,12 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+from core import failpoints
 from core.clock import Clock
 from core.dydx.indexer import Indexer, IndexerError
 from core.dydx.markets import Market
 from core.dydx.network import Network
-from core.dydx.node import NodePool, NodeUnreachable
+from core.dydx.node import Broadcast, NodePool, NodeUnreachable
 from core.dydx.node_types import Tip
 from core.dydx.price_source import price_source
 from core.dydx.stream import BlockHeight, Connected, Stream, StreamEvent
@@ -20,6 +21,7 @@ from core.trading.compliance import ComplianceBook
 from core.trading.decision import Refusal
 from core.trading.owner import Owner
 from core.trading.quotes import FRESH_S, Quotes
+from core.trading.watch import PriceWatch
 
 HEAD_S = 4.0
 FAR_FROM_PAPER = Decimal("0.2")
@@ -50,6 +52,7 @@ class Venue:
         self._block_time: dt.datetime | None = None
         self._owners: dict[str, Owner] = {}
         self.compliance = ComplianceBook()
+        self.watch = PriceWatch()
         self.price_source: str | None = None
         self._node_height = 0
         self._node_height_at: float | None = None
@@ -59,6 +62,15 @@ class Venue:
         await self.stream.close()
         await self.indexer.close()
         await self.node.close()
+
+    async def broadcast(self, tx: bytes, *, copies: int = 1, resend: bool = False) -> Broadcast:
+        """Sends a signed transaction that the ledger holds already (`NodePool.broadcast`); every
+        send of the desk goes through here.
+        """
+        place = failpoints.site()
+        answer = await self.node.broadcast(tx, copies=copies, resend=resend)
+        failpoints.done(place)
+        return answer
 
     async def ask_price_source(self) -> None:
         """Learns what a paper network's prices follow."""

@@ -6,11 +6,12 @@ from aiogram import Bot, F, Router
 from aiogram.filters import Command
 from aiogram.types import CallbackQuery, Message
 
-from core.trading.views import AccountView, DeskError, TraderView
+from core.trading.views import AccountView, DeskError, TraderView, WithoutStopRoom
 from handlers.chat.buttons import AccountButton, MenuButton
 from handlers.chat.deps import ChatDeps
 from handlers.chat.sending import answer, say, show
 from handlers.chat.texts import accounts as texts
+from handlers.chat.texts.account_settings import settings_screen
 from handlers.chat.texts.key_work import progress
 from handlers.chat.texts.screen import Screen
 
@@ -25,6 +26,13 @@ def build_router() -> Router:
         confirm_disconnect, AccountButton.filter(F.action == "disconnect")
     )
     router.callback_query.register(disconnect, AccountButton.filter(F.action == "erase"))
+    router.callback_query.register(show_settings, AccountButton.filter(F.action == "settings"))
+    router.callback_query.register(
+        set_sharing, AccountButton.filter(F.action.in_({"share", "share_not"}))
+    )
+    router.callback_query.register(
+        set_stop_room, AccountButton.filter(F.action.in_({"room_refuse", "room_watch"}))
+    )
     return router
 
 
@@ -78,3 +86,32 @@ async def disconnect(
     shown = query.message.message_id if query.message is not None else None
     work = await deps.desk.disconnect_account(trader, callback_data.account_id, shown)
     await show(bot, query, progress(work))
+
+
+async def show_settings(
+    query: CallbackQuery, bot: Bot, deps: ChatDeps, trader: TraderView, callback_data: AccountButton
+) -> None:
+    """What its trader decides of an account."""
+    account = await _account(deps, trader, callback_data.account_id)
+    await answer(query)
+    await show(bot, query, settings_screen(account))
+
+
+async def set_sharing(
+    query: CallbackQuery, bot: Bot, deps: ChatDeps, trader: TraderView, callback_data: AccountButton
+) -> None:
+    """Whether several strategies may hold one market; a second tap changes nothing."""
+    sharing = callback_data.action == "share"
+    account = await deps.desk.set_sharing(trader, callback_data.account_id, sharing)
+    await answer(query, "Sharing is on." if sharing else "Sharing is off.")
+    await show(bot, query, settings_screen(account))
+
+
+async def set_stop_room(
+    query: CallbackQuery, bot: Bot, deps: ChatDeps, trader: TraderView, callback_data: AccountButton
+) -> None:
+    """What becomes of an entry whose stop cannot rest on chain; a second tap changes nothing."""
+    choice: WithoutStopRoom = "watch" if callback_data.action == "room_watch" else "refuse"
+    account = await deps.desk.set_without_stop_room(trader, callback_data.account_id, choice)
+    await answer(query, "Saved.")
+    await show(bot, query, settings_screen(account))

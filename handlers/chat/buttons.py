@@ -5,6 +5,7 @@ checked here, so that no number is larger than a row id can be.
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from uuid import UUID
 
 from aiogram.filters.callback_data import CallbackData
 from pydantic import Field
@@ -59,12 +60,43 @@ class MenuButton(CallbackData, prefix="mn"):
 class AccountButton(CallbackData, prefix="ac"):
     """Something about an account."""
 
-    action: Literal["show", "strategy", "disconnect", "erase"]
+    action: Literal[
+        "show",
+        "strategy",
+        "disconnect",
+        "erase",
+        "settings",
+        "share",
+        "share_not",
+        "room_refuse",
+        "room_watch",
+    ]
     account_id: Number
 
 
+class SettingButton(CallbackData, prefix="se"):
+    """Something that a trader decides for all his accounts."""
+
+    what: Literal["show", "mock", "mock_not"]
+
+
 StrategyAction = Literal[
-    "show", "edit", "test", "rotate", "rotate_yes", "pause", "resume", "delete", "delete_yes"
+    "show",
+    "edit",
+    "test",
+    "rotate",
+    "rotate_yes",
+    "modes",
+    "alerts",
+    "presets",
+    "template",
+    "sync",
+    "sync_on",
+    "sync_off",
+    "aliases",
+    "move",
+    "delete",
+    "delete_yes",
 ]
 
 
@@ -76,11 +108,69 @@ class StrategyButton(CallbackData, prefix="st"):
     nonce: Number
 
 
-class FieldButton(CallbackData, prefix="sf"):
-    """Which default of a strategy is to change."""
+StrategyField = Literal[
+    "size",
+    "targets",
+    "stop",
+    "trailing",
+    "break_even",
+    "maximum",
+    "symbols",
+    "slippage",
+    "age",
+    "silence",
+]
 
-    field: Literal["size", "target", "stop", "maximum", "symbols", "slippage", "age"]
+
+class FieldButton(CallbackData, prefix="sf"):
+    """Which default of a strategy is to change; with `empty` it shall have none."""
+
+    field: StrategyField
     strategy_id: Number
+    empty: bool = False
+
+
+class ModeButton(CallbackData, prefix="sm"):
+    """What a strategy does with its alerts."""
+
+    mode: Literal["live", "ask", "shadow", "paused"]
+    strategy_id: Number
+
+
+class PresetButton(CallbackData, prefix="sp"):
+    """In which form a strategy's alerts come."""
+
+    preset: Annotated[str, Field(pattern="^[a-z0-9-]{1,16}$")]
+    strategy_id: Number
+
+
+class MoveButton(CallbackData, prefix="mv"):
+    """To which account a strategy is to be moved; `sure` after the question."""
+
+    strategy_id: Number
+    account_id: Number
+    sure: bool
+
+
+class UnaliasButton(CallbackData, prefix="ua"):
+    """Removes the alias of a symbol; `mark` names the symbol."""
+
+    strategy_id: Number
+    mark: Annotated[str, Field(pattern="^[0-9a-f]{8}$")]
+
+
+class AliasButton(CallbackData, prefix="al"):
+    """Which of the nearest tickers the unknown symbol of a refused alert means from now on."""
+
+    signal_id: UUID
+    choice: Annotated[int, Field(ge=0, lt=10)]
+
+
+class SignalButton(CallbackData, prefix="sg"):
+    """The answer to a signal that waits for it."""
+
+    do: Literal["execute", "ignore"]
+    signal_id: UUID
 
 
 class SecretButton(CallbackData, prefix="sc"):
@@ -111,11 +201,69 @@ class OrderButton(CallbackData, prefix="or"):
     order_id: Number
 
 
-class PlanButton(CallbackData, prefix="pl"):
-    """An answer in the conversation about take profit and stop loss."""
+PlanPart = Literal["stop", "target", "new", "trail", "even", "entry", "again"]
 
-    level: Literal["take_profit", "stop_loss", "both"]
-    answer: Literal["keep", "none", "save"]
+
+class PlanButton(CallbackData, prefix="pl"):
+    """Which part of a position's plan is to change, of the position at a version. `target_id` is 0
+    for what is no target.
+    """
+
+    what: PlanPart
+    position_id: Number
+    version: Number
+    target_id: Number
+
+
+class PlanAnswer(CallbackData, prefix="pq"):
+    """An answer in the conversation about a part of a plan."""
+
+    answer: Literal["none", "save"]
+
+
+ScopeName = Literal["bot", "account", "strategy"]
+
+
+class RiskButton(CallbackData, prefix="rk"):
+    """Something about the limits and the mode of a scope; `list` and `zone` name none."""
+
+    do: Literal[
+        "list", "zone", "show", "edit", "reduce", "halt", "halt_yes", "resume", "resume_yes"
+    ]
+    kind: ScopeName
+    ref: Number
+
+
+class LimitButton(CallbackData, prefix="rl"):
+    """Which limit of a scope is to change."""
+
+    field: Literal[
+        "daily_loss",
+        "drawdown",
+        "losses",
+        "max_position",
+        "max_order",
+        "max_leverage",
+        "max_positions",
+        "max_orders_per_minute",
+        "markets",
+        "hours",
+        "depth",
+        "max_spread",
+        "price_band",
+    ]
+    kind: ScopeName
+    ref: Number
+
+
+class PanicButton(CallbackData, prefix="pn"):
+    """Panic, "close all" and what opens again after them; `house` means the whole bot. `nonce`
+    names the keyboard, so that a double tap acts once.
+    """
+
+    do: Literal["ask", "yes", "close_all", "close_all_yes", "resume", "keep"]
+    house: bool
+    nonce: Number
 
 
 class AccessButton(CallbackData, prefix="ax"):

@@ -14,6 +14,7 @@ import structlog
 from aiogram import Bot
 from aiogram.exceptions import TelegramAPIError, TelegramBadRequest, TelegramForbiddenError
 
+from core import failpoints
 from core.clock import Clock
 from handlers.chat.storage import ConversationStore
 
@@ -78,6 +79,7 @@ class Deletions:
     async def _delete(self, bot: Bot, one: Doomed) -> bool:
         try:
             await bot.delete_message(one.chat_id, one.message_id)
+            failpoints.passed()
         except (TelegramBadRequest, TelegramForbiddenError):
             return True  # gone already, or out of reach for good
         except TelegramAPIError as error:

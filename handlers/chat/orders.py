@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiogram import Bot, F, Router
 from aiogram.filters import Command
 from aiogram.types import CallbackQuery, Message
@@ -25,7 +27,10 @@ def build_router() -> Router:
 
 
 async def _list(deps: ChatDeps, trader: TraderView) -> Screen:
-    return texts.order_list(await deps.desk.open_orders(trader), deps.clock.now())
+    waiting, external = await asyncio.gather(
+        deps.desk.open_orders(trader), deps.desk.external_orders(trader)
+    )
+    return texts.order_list(waiting, external, deps.clock.now())
 
 
 async def list_command(message: Message, bot: Bot, deps: ChatDeps, trader: TraderView) -> None:

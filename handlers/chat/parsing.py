@@ -6,8 +6,6 @@ import re
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from typing import Final
 
-from core.trading.desk import StrategyChange
-
 _NUMBER = re.compile(r"\d{1,12}(?:\.\d{1,12})?")
 _GROUPED = re.compile(r"[1-9]\d{0,2}(?:,\d{3}){1,3}(?:\.\d{1,12})?")
 _NOTHING: Final = frozenset({"none", "no", "off", "-", "–"})
@@ -63,76 +61,3 @@ def level(text: str, *, entry: Decimal, tick: Decimal, long: bool, stop: bool) -
         price = entry * (1 - share if long == stop else 1 + share)
         ticks = (price / tick).to_integral_value(rounding=ROUND_HALF_EVEN)
         return max(ticks, Decimal(1)) * tick
-
-
-def strategy_value(field: str, text: str) -> StrategyChange:
-    """The change of a strategy that an answer asks for. Raises Unreadable."""
-    if is_nothing(text):
-        return _emptied(field)
-    if field == "size":
-        return _size(text)
-    if field == "target":
-        return StrategyChange(take_profit_percent=percent(text))
-    if field == "stop":
-        return StrategyChange(stop_loss_percent=percent(text))
-    if field == "maximum":
-        return StrategyChange(max_position_usd=_usd(text))
-    if field == "symbols":
-        return StrategyChange(allowed_symbols=_symbols(text))
-    if field == "slippage":
-        return StrategyChange(slippage_bps=_bps(text))
-    return StrategyChange(max_alert_age_s=_seconds(text))
-
-
-_COLUMNS: Final = {
-    "size": ("default_size", "default_size_usd"),
-    "target": ("take_profit_percent",),
-    "stop": ("stop_loss_percent",),
-    "maximum": ("max_position_usd",),
-    "symbols": ("allowed_symbols",),
-}
-
-
-def _emptied(field: str) -> StrategyChange:
-    if field not in _COLUMNS:
-        raise Unreadable("This one cannot be empty.")
-    return StrategyChange(clear=frozenset(_COLUMNS[field]))
-
-
-def _size(text: str) -> StrategyChange:
-    bare = text.strip()
-    dollars = re.fullmatch(r"\$\s*(\S+)|(\S+)\s*(?:USD|USDC|\$)", bare, re.IGNORECASE)
-    if dollars:
-        return StrategyChange(
-            default_size_usd=number(dollars.group(1) or dollars.group(2)),
-            clear=frozenset({"default_size"}),
-        )
-    return StrategyChange(default_size=number(bare), clear=frozenset({"default_size_usd"}))
-
-
-def _usd(text: str) -> Decimal:
-    bare = re.sub(r"\s*(?:USDC?|\$)$", "", text.strip(), flags=re.IGNORECASE)
-    return number(bare.removeprefix("$"))
-
-
-def _symbols(text: str) -> tuple[str, ...]:
-    found = [part.upper() for part in re.split(r"[\s,;]+", text.strip()) if part]
-    if not found or len(found) > 100 or any(len(symbol) > 32 for symbol in found):
-        raise Unreadable("Send up to 100 symbols, separated by commas.")
-    return tuple(dict.fromkeys(found))
-
-
-def _bps(text: str) -> int:
-    value = percent(text) * 100
-    if value != value.to_integral_value():
-        raise Unreadable("Two decimals of a percent are the finest.")
-    if value > 1000:
-        raise Unreadable("More than 10 % slippage is not offered.")
-    return int(value)
-
-
-def _seconds(text: str) -> int:
-    bare = re.sub(r"\s*(?:s|sec|seconds)$", "", text.strip(), flags=re.IGNORECASE)
-    if not bare.isascii() or not re.fullmatch(r"\d{1,6}", bare) or int(bare) == 0:
-        raise Unreadable("Send whole seconds.")
-    return int(bare)

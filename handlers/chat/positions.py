@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from decimal import Decimal
-from typing import Final, Literal
+from typing import Final
 
 from aiogram import Bot, F, Router
 from aiogram.filters import Command
-from aiogram.fsm.context import FSMContext
 from aiogram.types import CallbackQuery, Message
 
 from core.trading.views import DeskError, PositionView, TraderView
-from handlers.chat.buttons import MenuButton, PlanButton, PositionButton
+from handlers.chat.buttons import MenuButton, PositionButton
 from handlers.chat.deps import ChatDeps
-from handlers.chat.parsing import Unreadable, is_nothing, level
 from handlers.chat.sending import answer, answer_soon, say, set_keyboard, show
-from handlers.chat.states import AdjustingPlan
 from handlers.chat.texts import positions as texts
 from handlers.chat.texts.screen import Screen
 from handlers.chat.texts.signals import card as card_screen
@@ -36,18 +33,6 @@ def build_router() -> Router:
     router.callback_query.register(confirm_close, PositionButton.filter(F.action == "close"))
     router.callback_query.register(
         close, PositionButton.filter(F.action.in_({"close_yes", "half"}))
-    )
-    router.callback_query.register(adjust, PositionButton.filter(F.action == "adjust"))
-    for name, state in (
-        ("take_profit", AdjustingPlan.take_profit),
-        ("stop_loss", AdjustingPlan.stop_loss),
-    ):
-        router.message.register(take_level, state, F.text)
-        router.callback_query.register(
-            keep_level, state, PlanButton.filter((F.level == name) & (F.answer != "save"))
-        )
-    router.callback_query.register(
-        save_plan, AdjustingPlan.confirm, PlanButton.filter(F.answer == "save")
     )
     return router
 
@@ -156,130 +141,3 @@ async def close(
     finally:
         await asyncio.wait({disabled})
     disabled.result()
-
-
-# take profit and stop loss
-
-
-async def adjust(
-    query: CallbackQuery,
-    bot: Bot,
-    state: FSMContext,
-    deps: ChatDeps,
-    trader: TraderView,
-    callback_data: PositionButton,
-) -> None:
-    """Begins the conversation about the plan, in a message of its own."""
-    position = await _fresh(query, bot, deps, trader, callback_data)
-    if position is None:
-        return
-    await answer(query)
-    await state.set_data({"position_id": position.id, "version": position.version})
-    await state.set_state(AdjustingPlan.take_profit)
-    await say(bot, query.from_user.id, texts.ask_level(position, stop=False))
-
-
-async def _position_of(
-    bot: Bot, chat_id: int, state: FSMContext, deps: ChatDeps, trader: TraderView
-) -> PositionView | None:
-    """The position that is talked about; when it has changed it is shown and the talk ends."""
-    data = await state.get_data()
-    position = await deps.desk.position(trader, int(data["position_id"]))
-    if position.state == "open" and position.version == data["version"]:
-        return position
-    await state.clear()
-    await say(bot, chat_id, await _current(deps, position, card=False, note=texts.CHANGED))
-    return None
-
-
-async def take_level(
-    message: Message, bot: Bot, state: FSMContext, deps: ChatDeps, trader: TraderView
-) -> None:
-    """A price or percentage, typed."""
-    position = await _position_of(bot, message.chat.id, state, deps, trader)
-    if position is None:
-        return
-    stop = await state.get_state() == AdjustingPlan.stop_loss.state
-    try:
-        value = (
-            None
-            if is_nothing(message.text or "")
-            else level(
-                message.text or "",
-                entry=position.entry_price,
-                tick=position.tick_size,
-                long=position.side == "LONG",
-                stop=stop,
-            )
-        )
-    except Unreadable as error:
-        await say(bot, message.chat.id, texts.level_refused(error.text, position, stop=stop))
-        return
-    await say(bot, message.chat.id, await _next_question(state, position, value, stop=stop))
-
-
-async def keep_level(
-    query: CallbackQuery,
-    bot: Bot,
-    state: FSMContext,
-    deps: ChatDeps,
-    trader: TraderView,
-    callback_data: PlanButton,
-) -> None:
-    """[Keep] or [No target] instead of typing."""
-    await answer(query)
-    position = await _position_of(bot, query.from_user.id, state, deps, trader)
-    if position is None:
-        return
-    stop = await state.get_state() == AdjustingPlan.stop_loss.state
-    current = position.stop_loss if stop else position.take_profit
-    value = current if callback_data.answer == "keep" else None
-    await show(bot, query, await _next_question(state, position, value, stop=stop))
-
-
-async def _next_question(
-    state: FSMContext, position: PositionView, value: Decimal | None, *, stop: bool
-) -> Screen:
-    name: Literal["stop_loss", "take_profit"] = "stop_loss" if stop else "take_profit"
-    data = await state.update_data({name: None if value is None else str(value)})
-    if not stop:
-        await state.set_state(AdjustingPlan.stop_loss)
-        return texts.ask_level(position, stop=True)
-    await state.set_state(AdjustingPlan.confirm)
-    take_profit = data.get("take_profit")
-    return texts.confirm_plan(position, Decimal(take_profit) if take_profit else None, value)
-
-
-async def save_plan(
-    query: CallbackQuery, bot: Bot, state: FSMContext, deps: ChatDeps, trader: TraderView
-) -> None:
-    """Stores the plan as it was shown."""
-    position = await _position_of(bot, query.from_user.id, state, deps, trader)
-    if position is None:
-        await answer(query, texts.CHANGED)
-        return
-    data = await state.get_data()
-    take_profit, stop_loss = data.get("take_profit"), data.get("stop_loss")
-    await state.clear()
-    try:
-        saved = await deps.desk.adjust_protection(
-            trader,
-            position.id,
-            position.version,
-            Decimal(take_profit) if take_profit else None,
-            Decimal(stop_loss) if stop_loss else None,
-        )
-    except DeskError as error:
-        await answer(query)
-        if error.code in REFUSED_PLAN:
-            await state.set_data({"position_id": position.id, "version": position.version})
-            await state.set_state(AdjustingPlan.take_profit)
-            await show(bot, query, texts.level_refused(error.text, position, stop=False))
-            return
-        if error.code in STALE:
-            current = await deps.desk.position(trader, position.id)
-            await show(bot, query, await _current(deps, current, card=False, note=texts.CHANGED))
-            return
-        raise
-    await answer(query, "Saved.")
-    await show(bot, query, texts.plan_saved(saved))

@@ -11,6 +11,7 @@ from aiogram import Bot
 from aiogram.exceptions import TelegramAPIError, TelegramBadRequest
 from aiogram.types import CallbackQuery, InlineKeyboardMarkup, Message
 
+from core import failpoints
 from handlers.chat.texts.screen import Screen
 
 MAX_TOAST_CHARACTERS: Final = 200
@@ -41,13 +42,16 @@ def is_gone(error: TelegramBadRequest) -> bool:
 
 async def say(bot: Bot, chat_id: int, screen: Screen) -> Message:
     """Sends a new message."""
-    return await bot.send_message(chat_id, **screen.kwargs())
+    message = await bot.send_message(chat_id, **screen.kwargs())
+    failpoints.passed()
+    return message
 
 
 async def edit(bot: Bot, chat_id: int, message_id: int, screen: Screen) -> bool:
     """Puts a screen into a message; False when the message is gone."""
     try:
         await bot.edit_message_text(chat_id=chat_id, message_id=message_id, **screen.kwargs())
+        failpoints.passed()
     except TelegramBadRequest as error:
         if is_unchanged(error):
             return True
@@ -78,6 +82,7 @@ async def set_keyboard(
             message_id=query.message.message_id,
             reply_markup=keyboard,
         )
+        failpoints.passed()
     except TelegramBadRequest as error:
         if not is_unchanged(error) and not is_gone(error):
             raise
@@ -110,6 +115,8 @@ async def answer_soon(query: CallbackQuery, work: Coroutine[Any, Any, T], text: 
 async def delete(bot: Bot, chat_id: int, message_id: int) -> bool:
     """Deletes a message; False when Telegram would not or could not be reached."""
     try:
-        return bool(await bot.delete_message(chat_id, message_id))
+        deleted = bool(await bot.delete_message(chat_id, message_id))
+        failpoints.passed()
+        return deleted
     except TelegramAPIError:
         return False

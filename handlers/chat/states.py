@@ -32,11 +32,22 @@ class EditingStrategy(StatesGroup):
 
 
 class AdjustingPlan(StatesGroup):
-    """Take profit, then stop loss, then whether to save them."""
+    """One part of a position's plan is awaited, then whether to save it."""
 
-    take_profit = State()
-    stop_loss = State()
+    value = State()
     confirm = State()
+
+
+class SettingLimit(StatesGroup):
+    """One limit of a scope."""
+
+    value = State()
+
+
+class ChoosingZone(StatesGroup):
+    """Where a trader's days begin."""
+
+    zone = State()
 
 
 SECRET_STATES: Final = frozenset(

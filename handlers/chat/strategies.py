@@ -1,4 +1,4 @@
-"""/strategies: webhooks, their secrets, defaults and limits."""
+"""/strategies: making, showing and deleting them; their secrets."""
 
 from __future__ import annotations
 
@@ -10,19 +10,15 @@ from aiogram.filters import Command, CommandObject
 from aiogram.fsm.context import FSMContext
 from aiogram.types import CallbackQuery, InlineKeyboardMarkup, Message
 
-from core.trading.views import AccountView, DeskError, NewSecret, StrategyView, TraderView
-from handlers.chat.buttons import (
-    AccountButton,
-    FieldButton,
-    MenuButton,
-    SecretButton,
-    StrategyButton,
-)
+from core.trading.views import AccountView, DeskError, NewSecret, TraderView
+from handlers.chat import strategies_alerts, strategies_moving, strategies_values
+from handlers.chat.buttons import AccountButton, MenuButton, SecretButton, StrategyButton
 from handlers.chat.deps import ChatDeps
-from handlers.chat.parsing import Unreadable, strategy_value
 from handlers.chat.sending import answer, delete, edit, say, set_keyboard, show
-from handlers.chat.states import EditingStrategy, NamingStrategy
+from handlers.chat.states import NamingStrategy
+from handlers.chat.strategies_screen import screen_of
 from handlers.chat.texts import strategies as texts
+from handlers.chat.texts import strategy_secrets as secrets
 from handlers.chat.texts.general import refused
 from handlers.chat.texts.screen import Screen, dead_button
 
@@ -41,19 +37,19 @@ def build_router() -> Router:
     router.callback_query.register(copied, SecretButton.filter())
     by_action: dict[str, Any] = {
         "show": show_strategy,
-        "edit": edit_menu,
         "test": send_test,
         "rotate": confirm_rotate,
         "rotate_yes": rotate,
-        "pause": pause,
-        "resume": pause,
         "delete": confirm_delete,
         "delete_yes": delete_strategy,
     }
     for action, handler in by_action.items():
         router.callback_query.register(handler, StrategyButton.filter(F.action == action))
-    router.callback_query.register(ask_value, FieldButton.filter())
-    router.message.register(take_value, EditingStrategy.value, F.text)
+    router.include_routers(
+        strategies_values.build_router(),
+        strategies_alerts.build_router(),
+        strategies_moving.build_router(),
+    )
     return router
 
 
@@ -91,7 +87,7 @@ async def reserve_secret_message(bot: Bot, chat_id: int, deps: ChatDeps, name: s
     """Sends the message that will hold a secret and stores when it is to go, before the secret is
     in it: so no crash leaves one behind.
     """
-    shown = (await say(bot, chat_id, texts.preparing(name))).message_id
+    shown = (await say(bot, chat_id, secrets.preparing(name))).message_id
     await deps.deletions.schedule(chat_id, shown, SECRET_SHOWN_FOR)
     return shown
 
@@ -100,7 +96,7 @@ async def show_secret(
     bot: Bot, chat_id: int, message_id: int, deps: ChatDeps, made: NewSecret, *, renewed: bool
 ) -> None:
     """Puts the secret into its message."""
-    screen = texts.secret_screen(made, deps.nonce(), deps.public_url_problem(), renewed=renewed)
+    screen = secrets.secret_screen(made, deps.nonce(), deps.public_url_problem(), renewed=renewed)
     await edit(bot, chat_id, message_id, screen)
 
 
@@ -158,14 +154,9 @@ async def one_command(
     wanted = (command.args or "").strip()
     for strategy in await deps.desk.strategies(trader):
         if strategy.name == wanted:
-            await say(bot, message.chat.id, screen_of(deps, strategy))
+            await say(bot, message.chat.id, await screen_of(deps, trader, strategy))
             return
     await say(bot, message.chat.id, await _list(deps, trader))
-
-
-def screen_of(deps: ChatDeps, strategy: StrategyView) -> Screen:
-    """A strategy with fresh buttons."""
-    return texts.strategy_screen(strategy, deps.nonce(), deps.public_url_problem())
 
 
 async def show_strategy(
@@ -178,7 +169,7 @@ async def show_strategy(
     """One strategy."""
     strategy = await deps.desk.strategy(trader, callback_data.strategy_id)
     await answer(query)
-    await show(bot, query, screen_of(deps, strategy))
+    await show(bot, query, await screen_of(deps, trader, strategy))
 
 
 async def copied(
@@ -194,7 +185,7 @@ async def copied(
             await deps.deletions.done(chat_id, message_id)
         else:
             await deps.deletions.schedule(chat_id, message_id, dt.timedelta(0))
-    await say(bot, chat_id, texts.secret_deleted(strategy))
+    await say(bot, chat_id, secrets.secret_deleted(strategy))
 
 
 async def send_test(
@@ -210,7 +201,7 @@ async def send_test(
     await set_keyboard(bot, query, _without_test(query))
     key = f"test:{callback_data.strategy_id}:{callback_data.nonce}"
     outcome = await deps.desk.send_test_alert(trader, callback_data.strategy_id, key)
-    await say(bot, query.from_user.id, texts.test_sent(strategy, outcome))
+    await say(bot, query.from_user.id, secrets.test_sent(strategy, outcome))
 
 
 def _without_test(query: CallbackQuery) -> InlineKeyboardMarkup | None:
@@ -238,7 +229,7 @@ async def confirm_rotate(
     """Before the secret changes."""
     strategy = await deps.desk.strategy(trader, callback_data.strategy_id)
     await answer(query)
-    await show(bot, query, texts.confirm_rotate(strategy, deps.nonce()))
+    await show(bot, query, secrets.confirm_rotate(strategy, deps.nonce()))
 
 
 async def rotate(
@@ -255,24 +246,10 @@ async def rotate(
         return
     await answer(query, "Making a new secret…")
     chat_id = query.from_user.id
-    await show(bot, query, screen_of(deps, strategy))
+    await show(bot, query, await screen_of(deps, trader, strategy))
     shown = await reserve_secret_message(bot, chat_id, deps, strategy.name)
     made = await deps.desk.rotate_secret(trader, callback_data.strategy_id)
     await show_secret(bot, chat_id, shown, deps, made, renewed=True)
-
-
-async def pause(
-    query: CallbackQuery,
-    bot: Bot,
-    deps: ChatDeps,
-    trader: TraderView,
-    callback_data: StrategyButton,
-) -> None:
-    """Pauses or resumes; a paused strategy refuses its alerts."""
-    paused = callback_data.action == "pause"
-    strategy = await deps.desk.pause_strategy(trader, callback_data.strategy_id, paused)
-    await answer(query, "Paused: alerts are refused." if paused else "Resumed.")
-    await show(bot, query, screen_of(deps, strategy))
 
 
 async def confirm_delete(
@@ -300,54 +277,3 @@ async def delete_strategy(
     await deps.desk.delete_strategy(trader, callback_data.strategy_id)
     await answer(query, "Deleted.")
     await show(bot, query, texts.deleted(strategy))
-
-
-async def edit_menu(
-    query: CallbackQuery,
-    bot: Bot,
-    deps: ChatDeps,
-    trader: TraderView,
-    callback_data: StrategyButton,
-) -> None:
-    """Which value is to change."""
-    strategy = await deps.desk.strategy(trader, callback_data.strategy_id)
-    await answer(query)
-    await show(bot, query, texts.edit_menu(strategy))
-
-
-async def ask_value(
-    query: CallbackQuery,
-    bot: Bot,
-    state: FSMContext,
-    deps: ChatDeps,
-    trader: TraderView,
-    callback_data: FieldButton,
-) -> None:
-    """Asks for one value."""
-    strategy = await deps.desk.strategy(trader, callback_data.strategy_id)
-    await answer(query)
-    await state.set_data({"strategy_id": strategy.id, "field": callback_data.field})
-    await state.set_state(EditingStrategy.value)
-    await show(bot, query, texts.ask_value(strategy, callback_data.field))
-
-
-async def take_value(
-    message: Message, bot: Bot, state: FSMContext, deps: ChatDeps, trader: TraderView
-) -> None:
-    """Stores the value; one that cannot be used is asked for again."""
-    data = await state.get_data()
-    field = str(data["field"])
-    try:
-        change = strategy_value(field, message.text or "")
-        strategy = await deps.desk.change_strategy(trader, int(data["strategy_id"]), change)
-    except Unreadable as error:
-        await say(bot, message.chat.id, texts.value_refused(error.text, field))
-        return
-    except DeskError as error:
-        if error.code not in ("value_invalid", "symbol_unknown"):
-            await state.clear()
-            raise
-        await say(bot, message.chat.id, texts.value_refused(error.text, field))
-        return
-    await state.clear()
-    await say(bot, message.chat.id, texts.edit_menu(strategy))

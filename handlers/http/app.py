@@ -1,4 +1,4 @@
-"""Builds the HTTP application: webhook, health, metrics and what the process adds."""
+"""Builds the HTTP application: webhook, its schema, health, metrics and what the process adds."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from aiohttp.typedefs import Handler
 from handlers.http.answers import error_answer, not_found, set_safe_headers
 from handlers.http.health import Health, Readiness
 from handlers.http.metrics import Metrics
+from handlers.http.schema import schema_routes
 from handlers.http.signals import AlertDesk, DoorLimits, SignalDoor
 
 log = structlog.get_logger(__name__)
@@ -34,6 +35,7 @@ def build_http(
     app[_HEALTH] = Health(readiness, metrics)
     app.add_routes(app[_DOOR].routes())
     app.add_routes(app[_HEALTH].routes())
+    app.add_routes(schema_routes())
     app.add_routes(extra_routes)
     app.on_response_prepare.append(set_safe_headers)
     app.on_shutdown.append(_begin_drain)

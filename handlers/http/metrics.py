@@ -34,11 +34,19 @@ class Metrics:
         )
         self.orders_unknown = self._gauge("orders_unknown", "Orders whose fate is not known.")
         self.unprotected_positions = self._gauge(
-            "unprotected_positions", "Open positions with a plan that nothing watches."
+            "unprotected_positions",
+            "Open positions whose stop neither rests on chain nor is watched.",
         )
         self.reconcile_mismatch_total = self._counter(
             "reconcile_mismatch_total", "Times that chain and ledger were found to differ."
         )
+        self.reconcile_interval_seconds = Gauge(
+            "perpgram_reconcile_interval_seconds",
+            "Longest time between two comparisons of an account that has something at stake.",
+            ["look"],
+            registry=registry,
+        )
+        self.keys_lost = self._gauge("keys_lost", "Accounts whose key the chain refuses.")
         self.indexer_lag_blocks = Gauge(
             "perpgram_indexer_lag_blocks",
             "Blocks that the indexer is behind the node.",

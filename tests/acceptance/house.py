@@ -90,6 +90,8 @@ class House:
             "PUBLIC_URL": f"http://127.0.0.1:{self._http_port}",
             "SIGNUP": "open",
             "MONITOR_INTERVAL_S": "1",
+            "RECONCILE_ORDERS_S": "1",
+            "RECONCILE_POSITIONS_S": "1",
             **self.settings,
         }
 
@@ -148,6 +150,18 @@ class House:
     async def oracle(self, ticker: str) -> Decimal:
         rows = await self._get("/v4/perpetualMarkets", ticker=ticker)
         return Decimal(rows["markets"][ticker]["oraclePrice"])
+
+    async def height(self) -> int:
+        """The chain's height by the indexer."""
+        return int((await self._get("/v4/height"))["height"])
+
+    async def height_past(self, height: int) -> None:
+        """Waits until the chain is past a height."""
+
+        async def past() -> bool:
+            return await self.height() > height
+
+        await until(past, 60)
 
     async def fills(self) -> list[dict[str, Any]]:
         """The account's fills by the indexer, newest first."""

@@ -67,7 +67,7 @@ async def watches_the_card(visitor: Visitor) -> None:
     await visitor.sees("sent again 1 time; acted once")
     card = visitor.page.locator(".message.bot", has_text="protected on chain")
     await expect(card).to_have_count(1)
-    for label in ("Adjust TP/SL", "½ Close", "Close…"):
+    for label in ("Adjust", "½ Close", "Close…"):
         await expect(card.locator(".key", has_text=label)).to_be_enabled()
     for key in await card.locator(".key").all():
         assert await key.evaluate("node => node.scrollWidth <= node.clientWidth")

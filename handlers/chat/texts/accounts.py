@@ -10,7 +10,13 @@ from aiogram.utils.formatting import Bold, Code, Text
 
 from core.trading.key_views import KeyWorkView
 from core.trading.views import AccountView
-from handlers.chat.buttons import AccountButton, CancelButton, KeyButton, MenuButton
+from handlers.chat.buttons import (
+    AccountButton,
+    CancelButton,
+    KeyButton,
+    MenuButton,
+    RiskButton,
+)
 from handlers.chat.texts import numbers
 from handlers.chat.texts.keys import markets_line
 from handlers.chat.texts.screen import (
@@ -45,6 +51,19 @@ def funds(account: AccountView) -> str:
     return shown if free is None else f"{shown} · free {numbers.amount(free)}"
 
 
+def key_trouble(account: AccountView) -> list[Text]:
+    """Said of an account whose key the chain refuses."""
+    if account.key_lost_at is None:
+        return []
+    return [
+        Text(
+            f"{LOOK} its key is refused since ",
+            numbers.date_time(account.key_lost_at),
+            ": nothing can be opened or closed. Connect a new one.",
+        )
+    ]
+
+
 def account_list(accounts: Sequence[AccountView], works: Sequence[KeyWorkView] = ()) -> Screen:
     """/accounts; `works`: keys that are being made, and accounts that are being disconnected."""
     if not accounts and not works:
@@ -54,7 +73,7 @@ def account_list(accounts: Sequence[AccountView], works: Sequence[KeyWorkView] =
         )
     parts: list[Text | str] = [Bold("Accounts")]
     for account in accounts[:MAX_LISTED]:
-        parts += [account_line(account), funds(account)]
+        parts += [account_line(account), funds(account), *key_trouble(account)]
     return Screen(
         lines(*parts),
         keyboard(
@@ -87,10 +106,15 @@ def account_screen(account: AccountView) -> Screen:
             account_line(account),
             Code(account.address),
             funds(account),
+            *key_trouble(account),
             *_credential(account),
         ),
         keyboard(
-            [button("New strategy", AccountButton(action="strategy", account_id=account.id))],
+            [
+                button("New strategy", AccountButton(action="strategy", account_id=account.id)),
+                button("Settings", AccountButton(action="settings", account_id=account.id)),
+            ],
+            [button("Limits", RiskButton(do="show", kind="account", ref=account.id))],
             [
                 button(
                     "Disconnect…",

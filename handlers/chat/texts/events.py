@@ -20,13 +20,17 @@ from core.trading.views import (
 from handlers.chat.buttons import AccessButton, MenuButton, PositionButton, StrategyButton
 from handlers.chat.texts import numbers
 from handlers.chat.texts.accounts import account_line
-from handlers.chat.texts.positions import closed_lines, position_keyboard, reason_words, title
+from handlers.chat.texts.limits import refusal_keyboard
+from handlers.chat.texts.plans import title
+from handlers.chat.texts.positions import closed_lines, position_keyboard, reason_words
 from handlers.chat.texts.screen import (
     LOOK,
+    MOCK,
     PAPER,
     PROVED,
     REFUSED,
     UNKNOWN,
+    WAITING,
     Screen,
     button,
     keyboard,
@@ -36,17 +40,19 @@ from handlers.chat.texts.screen import (
     theirs,
     word,
 )
+from handlers.chat.texts.signals import ask_keyboard
+from handlers.chat.texts.strategy_aliases import nearest_keyboard
 
 BIG_WIN_PERCENT: Final = Decimal(5)
 
 
 def result_sign(position: PositionView) -> str:
     """One sign for how a trade ended, after fees."""
-    if position.close_reason == "liquidated":
+    if position.close_reason in ("liquidated", "deleveraged"):
         return "💥"
     if position.close_reason == "stop_loss":
         return "🧯"
-    net = position.realized_pnl - position.fees
+    net = position.realized_pnl - position.fees + position.funding
     invested = position.entry_price * position.max_size
     if net <= 0:
         return "🔻"
@@ -74,15 +80,17 @@ def _signal_title(signal: SignalView) -> Text:
 
 def signal_refused(signal: SignalView) -> Screen:
     """An alert was not carried out."""
+    reason = signal.reason_text or "no reason given"
     return Screen(
         lines(
             Text(
                 f"{REFUSED} ",
                 _signal_title(signal),
-                f" refused: {quiet(signal.reason_text or 'no reason given')}",
+                f" refused: {quiet(reason)}",
             ),
-            "Nothing was traded.",
-        )
+            None if "othing was" in reason else "Nothing was traded.",
+        ),
+        refusal_keyboard(signal.reason_code) or nearest_keyboard(signal),
     )
 
 
@@ -99,7 +107,7 @@ def signal_missed(signal: SignalView, held: PositionView | None, nonce: int) -> 
                 numbers.clock_time(signal.received_at),
             ),
             quiet(signal.reason_text or "It came too late to act on."),
-            "Nothing was traded. If you still want it, trade it by hand."
+            "Nothing was traded."
             if held is None
             else Text(
                 "Nothing was traded. Still open: ",
@@ -107,7 +115,32 @@ def signal_missed(signal: SignalView, held: PositionView | None, nonce: int) -> 
                 f" {numbers.size(held.size, held.step_size)}",
             ),
         ),
-        None if held is None else position_keyboard(held, nonce, card=False),
+        ask_keyboard(signal) if held is None else position_keyboard(held, nonce, card=False),
+    )
+
+
+def signal_asks(signal: SignalView) -> Screen:
+    """A signal waits for its trader's word."""
+    until = signal.asked_until
+    return Screen(
+        lines(
+            Text(f"{WAITING} ", _signal_title(signal), " waits for your word"),
+            quiet(signal.reason_text or "") or None,
+            None if until is None else Text("Until ", numbers.clock_time(until), "."),
+        ),
+        ask_keyboard(signal),
+    )
+
+
+def signal_mocked(signal: SignalView) -> Screen:
+    """No node could be reached; what would have been sent is only noted."""
+    return Screen(
+        lines(
+            Text(f"{MOCK} ", _signal_title(signal), ": a mock order"),
+            "No node of dYdX was reached and no byte of the order left. Nothing was traded.",
+            quiet(signal.reason_text or "") or None,
+        ),
+        ask_keyboard(signal),
     )
 
 
@@ -163,24 +196,6 @@ def _why_unfilled(order: OrderView) -> str:
     return (
         "Nothing was traded: the book had nothing within its worst price of "
         f"{numbers.plain(order.limit_price)}, or the free collateral was too small."
-    )
-
-
-def position_by_hand(position: PositionView, change: str, nonce: int) -> Screen:
-    """A fill that the bot did not order."""
-    amount = Decimal(change)
-    sign = numbers.MINUS if amount < 0 else "+"
-    moved = f"{sign}{numbers.size(abs(amount), position.step_size)}"
-    if position.state != "open":
-        rest = "The position is closed now; its plan is over."
-    else:
-        rest = f"Open now: {numbers.size(position.size, position.step_size)}. I watch it as it is."
-    return Screen(
-        lines(
-            Text(f"{LOOK} ", title(position), f" changed outside the bot: {moved}"),
-            rest,
-        ),
-        position_keyboard(position, nonce, card=False),
     )
 
 

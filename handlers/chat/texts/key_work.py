@@ -8,7 +8,6 @@ from aiogram.types import InlineKeyboardButton
 from aiogram.utils.formatting import Code, Text
 
 from core.trading.key_views import KeyWorkView
-from core.trading.views import AccountView
 from handlers.chat.buttons import AccountButton, CancelButton, KeyButton, MenuButton
 from handlers.chat.texts.general import CANCEL_LINE
 from handlers.chat.texts.keys import can_and_cannot, fee_lines
@@ -277,25 +276,6 @@ def _removal_told(work: KeyWorkView) -> Screen:
             quiet(work.text or ""),
         ),
         keyboard([button("Try again", KeyButton(action="remove", work_id=work.id))]),
-    )
-
-
-def key_lost(account: AccountView | None) -> Screen:
-    """The chain does not know the key of an account any more."""
-    return Screen(
-        lines(
-            f"{LOOK} The trading key of this account does not work any more: it was removed from "
-            "the chain.",
-            None
-            if account is None
-            else Text(Code(short_address(account.address)), f" · {account.network}"),
-            "I can neither trade nor close here. Orders that already rest on chain live on. "
-            "Connect a new key for the account: strategies and positions stay.",
-        ),
-        keyboard(
-            [button("Connect a new key", MenuButton(what="connect"))],
-            [button("Positions", MenuButton(what="positions"))],
-        ),
     )
 
 

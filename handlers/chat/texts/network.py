@@ -29,6 +29,7 @@ _NOTICES: Final = {
     "stream_down": "the stream is down; I try on every 16 seconds",
     "stream_up": "the stream is back",
     "all_blocked": "dYdX refuses every account: it is this server's place, not one address",
+    "orders_unknown": "the fate of orders has been unknown for more than a minute",
 }
 
 

@@ -11,7 +11,13 @@ from aiogram.utils.formatting import Bold, Code, Text
 
 from core.dydx.network import NetworkName
 from core.trading.views import AccountView, CredentialPreview
-from handlers.chat.buttons import CancelButton, MenuButton, NetworkButton, PreviewButton
+from handlers.chat.buttons import (
+    CancelButton,
+    MenuButton,
+    NetworkButton,
+    PreviewButton,
+    SettingButton,
+)
 from handlers.chat.texts import numbers
 from handlers.chat.texts.general import CANCEL_LINE
 from handlers.chat.texts.keys import REPLACES, can_and_cannot
@@ -64,10 +70,14 @@ def welcome_back(networks: Sequence[NetworkName], *, admin: bool) -> Screen:
         keyboard(
             [
                 button("Positions", MenuButton(what="positions")),
-                button("Strategies", MenuButton(what="strategies")),
+                button("Orders", MenuButton(what="orders")),
             ],
             [
+                button("Strategies", MenuButton(what="strategies")),
                 button("Accounts", MenuButton(what="accounts")),
+            ],
+            [
+                button("Settings", SettingButton(what="show")),
                 button("Status", MenuButton(what="status")),
             ],
             [button("Connect another account", MenuButton(what="connect"))] if networks else [],

@@ -8,9 +8,10 @@ from typing import Final
 
 from aiogram.utils.formatting import Bold, Text
 
-from core.trading.views import OpenOrderView
+from core.trading.views import ExternalOrderView, OpenOrderView
 from handlers.chat.buttons import MenuButton, OrderButton
 from handlers.chat.texts import numbers
+from handlers.chat.texts.external import order_lines
 from handlers.chat.texts.screen import (
     LOOK,
     PAPER,
@@ -29,8 +30,10 @@ OVER: Final = "This order is over already."
 _KINDS: Final = {"limit": "limit", "post_only": "post-only", "stop": "stop", "market": "market"}
 
 
-def order_list(waiting: Sequence[OpenOrderView], now: dt.datetime) -> Screen:
-    """/orders"""
+def order_list(
+    waiting: Sequence[OpenOrderView], external: Sequence[ExternalOrderView], now: dt.datetime
+) -> Screen:
+    """/orders; `external` are those that the bot did not make."""
     parts: list[Text | str] = [Text(Bold("Orders"), " · updated ", numbers.clock_time(now))]
     if not waiting:
         parts.append("None is waiting.")
@@ -39,7 +42,8 @@ def order_list(waiting: Sequence[OpenOrderView], now: dt.datetime) -> Screen:
     if len(waiting) > MAX_LISTED:
         parts.append(f"and {len(waiting) - MAX_LISTED} more")
     if any(row.protects for row in waiting):
-        parts.append(f"{PROTECTED} belongs to a position: change it with Adjust TP/SL.")
+        parts.append(f"{PROTECTED} belongs to a position: change it with Adjust.")
+    parts += order_lines(external)
     cancels = [
         button(
             f"Cancel {number} {base_asset(row.order.ticker)}",

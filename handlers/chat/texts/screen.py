@@ -25,6 +25,7 @@ LOOK: Final = "⚠️"
 REFUSED: Final = "⛔"
 UNKNOWN: Final = "❔"
 PAPER: Final = "🧪"
+MOCK: Final = "🎭"
 
 MAX_COPY_CHARACTERS: Final = 256
 _JOINER: Final = "\u2060"

@@ -5,13 +5,17 @@ from __future__ import annotations
 import datetime as dt
 from typing import Final
 
+from aiogram.types import InlineKeyboardMarkup
 from aiogram.utils.formatting import Bold, Code, Text
 
 from core.trading.views import OrderView, PositionView, SignalView
+from handlers.chat.buttons import SignalButton
 from handlers.chat.texts import numbers
-from handlers.chat.texts.positions import amount_of, plan_lines, position_keyboard, reason_words
+from handlers.chat.texts.plans import plan_lines
+from handlers.chat.texts.positions import amount_of, position_keyboard, reason_words
 from handlers.chat.texts.screen import (
     LOOK,
+    MOCK,
     PAPER,
     PROTECTED,
     PROVED,
@@ -20,13 +24,17 @@ from handlers.chat.texts.screen import (
     WAITING,
     WATCHED,
     Screen,
+    button,
     clean,
+    dead_button,
+    keyboard,
     lines,
     market,
     quiet,
     theirs,
     word,
 )
+from handlers.chat.texts.strategy_aliases import nearest_keyboard
 
 MAX_ORDERS: Final = 4
 
@@ -66,9 +74,30 @@ def card(signal: SignalView, nonce: int) -> Screen:
     shown = (
         position_keyboard(open_position, nonce, card=True)
         if open_position is not None and _has_fill(signal)
-        else None
+        else ask_keyboard(signal) or nearest_keyboard(signal)
     )
     return Screen(lines(*parts), shown)
+
+
+_EXECUTE: Final = {"asking": "Execute", "missed": "Execute now", "mock": "Retry for real"}
+
+
+def ask_keyboard(signal: SignalView) -> InlineKeyboardMarkup | None:
+    """The answers to a signal that waits for its trader, came too late or was only mocked."""
+    if signal.state not in _EXECUTE:
+        return None
+    label = _EXECUTE[signal.state]
+    return keyboard(
+        [
+            button(label, SignalButton(do="execute", signal_id=signal.id), "success"),
+            button("Ignore", SignalButton(do="ignore", signal_id=signal.id)),
+        ]
+    )
+
+
+def executing_keyboard() -> InlineKeyboardMarkup | None:
+    """While what was to be executed is on its way."""
+    return keyboard([dead_button("Executing…")])
 
 
 def _has_fill(signal: SignalView) -> bool:
@@ -93,13 +122,29 @@ def _is_opening(signal: SignalView) -> bool:
 def _outcome_lines(signal: SignalView) -> list[Text | str | None]:
     if signal.reason_code == "unfilled" and signal.orders:
         return []  # the order's own line says it
+    if signal.reason_code == "ignored":
+        return ["ignored by you: nothing was traded"]
     if signal.state == "refused":
         return [f"{REFUSED} refused: {quiet(signal.reason_text or 'no reason given')}"]
     if signal.state == "missed":
         return [f"{LOOK} missed: {quiet(signal.reason_text or 'it came too late')}"]
     if signal.state == "stored" and not signal.orders:
         return [f"{WAITING} waiting for its turn"]
+    would = quiet(signal.reason_text or "") or None
+    if signal.state == "asking":
+        return [_asking_line(signal), would]
+    if signal.state == "shadow":
+        return ["shadow mode: nothing was sent", would]
+    if signal.state == "mock":
+        return [f"{MOCK} mock: no node was reached, nothing was sent", would]
     return []
+
+
+def _asking_line(signal: SignalView) -> Text:
+    """How long a signal waits for its trader."""
+    if signal.asked_until is None:
+        return Text(f"{WAITING} waits for your word")
+    return Text(f"{WAITING} waits for your word until ", numbers.clock_time(signal.asked_until))
 
 
 def order_lines(

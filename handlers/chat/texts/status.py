@@ -10,7 +10,7 @@ from aiogram.utils.formatting import Bold, Text
 from core.trading.views import NetworkView, StatusView
 from handlers.chat.buttons import MenuButton
 from handlers.chat.texts import numbers
-from handlers.chat.texts.accounts import MAX_LISTED, account_line, funds
+from handlers.chat.texts.accounts import MAX_LISTED, account_line, funds, key_trouble
 from handlers.chat.texts.screen import (
     LOOK,
     PAPER,
@@ -37,7 +37,11 @@ def status_screen(status: StatusView, now: dt.datetime) -> Screen:
         "",
     ]
     for account in status.accounts[:MAX_LISTED]:
-        parts += [account_line(account), None if account.equity is None else funds(account)]
+        parts += [
+            account_line(account),
+            None if account.equity is None else funds(account),
+            *key_trouble(account),
+        ]
     parts += [
         f"open positions {status.open_positions} · alerts waiting {status.waiting_signals}",
         f"{UNKNOWN} orders being proved: {status.unknown_orders}"

@@ -1,20 +1,19 @@
-"""Strategies: the webhook and its secret, defaults and limits."""
+"""Strategies: the list, one of them, its name and its end."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from aiogram.types import InlineKeyboardButton
-from aiogram.utils.formatting import Bold, Code, Pre, Text
+from aiogram.utils.formatting import Bold, Code, Text
 
-from core.trading.views import AlertAnswer, NewSecret, StrategyView
+from core.trading.views import Holding, LastAlert, StrategyResult, StrategyView
 from handlers.chat.buttons import (
     CancelButton,
-    FieldButton,
     MenuButton,
-    SecretButton,
+    ModeButton,
+    RiskButton,
     StrategyButton,
 )
 from handlers.chat.texts import numbers
@@ -23,7 +22,6 @@ from handlers.chat.texts.general import CANCEL_LINE
 from handlers.chat.texts.screen import (
     LOOK,
     PROVED,
-    REFUSED,
     WAITING,
     Screen,
     button,
@@ -31,11 +29,24 @@ from handlers.chat.texts.screen import (
     copy_button,
     keyboard,
     lines,
+    market,
     quiet,
     theirs,
+    word,
 )
+from handlers.chat.texts.strategy_modes import MODES, mode_of, preset_name
+from handlers.chat.texts.strategy_values import values
 
 MAX_LISTED: Final = 20
+OUTCOMES: Final = {
+    "stored": "waits for its turn",
+    "asking": "waits for your word",
+    "executed": "executed",
+    "refused": "refused",
+    "missed": "missed",
+    "shadow": "shadow: nothing was sent",
+    "mock": "mock: nothing was sent",
+}
 
 
 def strategy_list(strategies: Sequence[StrategyView], *, has_account: bool) -> Screen:
@@ -77,12 +88,18 @@ def strategy_list(strategies: Sequence[StrategyView], *, has_account: bool) -> S
 
 
 def _state_words(strategy: StrategyView) -> str:
-    if strategy.state == "paused":
-        return " · paused"
+    mode = mode_of(strategy)
+    if mode != "live":
+        return f" · {mode}"
     return "" if strategy.first_outside_alert_at else " · no alert from outside yet"
 
 
-def strategy_screen(strategy: StrategyView, nonce: int, problem: str | None) -> Screen:
+def strategy_screen(
+    strategy: StrategyView,
+    nonce: int,
+    problem: str | None,
+    result: StrategyResult | None = None,
+) -> Screen:
     """One strategy with its values and buttons. `problem`: why TradingView cannot reach it."""
 
     def act(label: str, action: str, style: str | None = None) -> InlineKeyboardButton:
@@ -91,22 +108,70 @@ def strategy_screen(strategy: StrategyView, nonce: int, problem: str | None) -> 
         )
         return button(label, data, style)
 
-    paused = strategy.state == "paused"
+    mode = mode_of(strategy)
+    paused = mode == "paused"
+    sync = " · sync" if strategy.sync else ""
     return Screen(
         lines(
-            Text(Bold("Strategy "), theirs(strategy.name), " · paused" if paused else ""),
+            Text(Bold("Strategy "), theirs(strategy.name)),
             account_line(strategy.account),
+            Text(Bold(mode), f": {MODES[mode]}"),
+            *last_alert_lines(strategy.last_alert),
+            *holding_lines(strategy.holdings),
+            None if result is None else _result_line(result),
+            "",
             *values(strategy),
+            f"format {preset_name(strategy.preset)}{sync}",
+            "",
             Text("webhook ", Code(strategy.webhook_url)),
-            outside_line(strategy),
+            outside_line(strategy) if strategy.last_alert is None else None,
             f"{LOOK} {problem}" if problem else None,
         ),
         keyboard(
-            [act("Edit", "edit"), act("Resume", "resume") if paused else act("Pause", "pause")],
-            [None if paused else act("Send a test alert", "test"), act("New secret…", "rotate")],
-            [copy_button("Copy URL", strategy.webhook_url)],
+            [
+                act("Mode", "modes"),
+                button("Resume", ModeButton(mode=strategy.mode, strategy_id=strategy.id))
+                if paused
+                else button("Pause", ModeButton(mode="paused", strategy_id=strategy.id)),
+            ],
+            [act("Edit", "edit"), act("Alerts", "alerts")],
+            [
+                button("Limits", RiskButton(do="show", kind="strategy", ref=strategy.id)),
+                act("Move…", "move"),
+            ],
+            [None if paused else act("Send a test alert", "test")],
+            [copy_button("Copy URL", strategy.webhook_url), act("New secret…", "rotate")],
             [act("Delete…", "delete", "danger"), button("All", MenuButton(what="strategies"))],
         ),
+    )
+
+
+def last_alert_lines(alert: LastAlert | None) -> list[Text | str]:
+    """The latest alert from outside, and what came of it."""
+    if alert is None:
+        return []
+    what = Text(market(alert.symbol), f" {word(alert.action)}")
+    came = OUTCOMES.get(alert.state, quiet(alert.state, 16))
+    why = f": {quiet(alert.reason_text, 120)}" if alert.reason_text else ""
+    return [Text("last alert ", numbers.date_time(alert.at), ": ", what, f" · {came}{why}")]
+
+
+def holding_lines(holdings: Sequence[Holding]) -> list[Text | str]:
+    """What the strategy holds, a line per market."""
+    return [
+        Text("holds ", market(one.ticker), f" {one.side} {numbers.plain(one.size)}")
+        for one in holdings[:MAX_LISTED]
+    ]
+
+
+def _result_line(result: StrategyResult) -> str | None:
+    """What the strategy won or lost; nothing before its first trade."""
+    if not result.closed and not result.fees and not result.open:
+        return None
+    open_now = f" · open {numbers.signed(result.open)}" if result.open else ""
+    return (
+        f"today {numbers.signed(result.today)} · closed {numbers.signed(result.closed)}{open_now} "
+        "USDC after fees"
     )
 
 
@@ -119,191 +184,24 @@ def outside_line(strategy: StrategyView) -> Text | str:
     )
 
 
-def values(strategy: StrategyView) -> list[str]:
-    """The defaults and limits of a strategy, a line each."""
-    symbols = strategy.allowed_symbols
-    shown = "all" if not symbols else quiet(", ".join(symbols), 120)
-    return [
-        f"size {size_words(strategy)}",
-        f"target {_percent_or_none(strategy.take_profit_percent, '+')} · "
-        f"stop {_percent_or_none(strategy.stop_loss_percent, numbers.MINUS)}",
-        f"largest position {_usd_or_none(strategy.max_position_usd)}",
-        f"symbols {shown}",
-        f"slippage at most {bps(strategy.slippage_bps)}",
-        f"alerts at most {strategy.max_alert_age_s} s old",
-    ]
-
-
-def size_words(strategy: StrategyView) -> str:
-    """The default size in words."""
-    if strategy.default_size is not None:
-        return f"{numbers.plain(strategy.default_size)} of the base asset"
-    if strategy.default_size_usd is not None:
-        return numbers.usdc(strategy.default_size_usd)
-    return "not set: each alert must name one"
-
-
-def _percent_or_none(value: Decimal | None, sign: str) -> str:
-    return "none" if value is None else f"{sign}{numbers.plain(value)} %"
-
-
-def _usd_or_none(value: Decimal | None) -> str:
-    return "not limited" if value is None else numbers.usdc(value)
-
-
-def bps(value: int) -> str:
-    """Basis points as percent."""
-    return f"{numbers.plain(Decimal(value) / 100)} %"
-
-
-def preparing(name: str) -> Screen:
-    """Stands where the secret is shown a moment later."""
-    return Screen(Text(f"{WAITING} Preparing the webhook of ", theirs(name), "."))
-
-
-def secret_screen(made: NewSecret, nonce: int, problem: str | None, *, renewed: bool) -> Screen:
-    """The one message that shows a secret; the caller has it deleted after 15 minutes."""
-    strategy = made.strategy
+def strategy_silent(strategy: StrategyView, payload: dict[str, Any]) -> Screen:
+    """No alert came for as long as the trader set."""
+    hours = int(payload["hours"])
     return Screen(
         lines(
-            Text(
-                "Strategy ", theirs(strategy.name), " has a new secret. The old one is refused now."
-            )
-            if renewed
-            else Text("Strategy ", theirs(strategy.name), " is ready."),
-            "Paste these into the TradingView alert.",
-            "",
-            Bold("Webhook URL"),
-            Code(strategy.webhook_url),
-            "",
-            Bold("Message"),
-            Pre(made.template, language="json"),
-            "",
-            "The secret is in the message. I show it this once and delete this in 15 minutes; "
-            "/strategies makes a new one.",
-            f"{LOOK} {problem}" if problem else None,
-            outside_line(strategy),
-        ),
-        keyboard(
-            [
-                copy_button("Copy URL", strategy.webhook_url),
-                copy_button("Copy message", made.template),
-            ],
-            [test_button(strategy, nonce)],
-            [button("Copied, delete", SecretButton(strategy_id=strategy.id), "success")],
-        ),
-    )
-
-
-def test_button(strategy: StrategyView, nonce: int) -> InlineKeyboardButton:
-    """Sends an alert from the inside."""
-    return button(
-        "Send a test alert",
-        StrategyButton(action="test", strategy_id=strategy.id, nonce=nonce),
-    )
-
-
-def secret_deleted(strategy: StrategyView) -> Screen:
-    """[Copied, delete] was pressed."""
-    return Screen(
-        lines(
-            Text(
-                f"{PROVED} The message with the secret of ", theirs(strategy.name), " is deleted."
-            ),
-            outside_line(strategy),
-            None
-            if strategy.default_size is not None or strategy.default_size_usd is not None
-            else "Alerts must name a size until you set one here.",
+            Text(f"{LOOK} ", theirs(strategy.name), f": no alert for {hours} h"),
+            *last_alert_lines(strategy.last_alert),
+            "Look whether the alert still runs in TradingView; it stops alerts that end or fire "
+            "too often. I tell you once until the next alert.",
         ),
         keyboard(
             [
                 button(
-                    "Set size, target, stop",
-                    StrategyButton(action="edit", strategy_id=strategy.id, nonce=0),
+                    "Open the strategy",
+                    StrategyButton(action="show", strategy_id=strategy.id, nonce=0),
                 )
             ]
         ),
-    )
-
-
-def test_sent(strategy: StrategyView, answer: AlertAnswer) -> Screen:
-    """What became of a test alert, and what it does not prove."""
-    status = str(answer.body.get("status", ""))
-    if status == "REJECTED" or not answer.body.get("success", False):
-        reason = answer.body.get("reason")
-        words = reason.get("text") if isinstance(reason, dict) else reason
-        first = (
-            f"{REFUSED} The test alert was refused: {quiet(str(words or 'no reason given'), 200)}"
-        )
-    elif status == "FILLED":
-        first = f"{PROVED} The test alert was filled."
-    elif status == "ACCEPTED":
-        first = f"{PROVED} The node accepted the order of the test alert."
-    elif status == "DUPLICATE":
-        first = "This test alert was sent already; it acts once."
-    else:
-        first = f"{WAITING} The test alert is stored; what comes of it shows in its own message."
-    return Screen(
-        lines(
-            first,
-            Text(
-                "It came from the inside and proves only that. Whether TradingView reaches ",
-                theirs(strategy.name),
-                " shows when its first alert arrives.",
-            ),
-        )
-    )
-
-
-def edit_menu(strategy: StrategyView) -> Screen:
-    """Which value is to change."""
-
-    def field(label: str, name: str) -> InlineKeyboardButton:
-        return button(
-            label, FieldButton.model_validate({"field": name, "strategy_id": strategy.id})
-        )
-
-    return Screen(
-        lines(
-            Text("What is to change in ", theirs(strategy.name), "? Alerts that name a value win."),
-            *values(strategy),
-        ),
-        keyboard(
-            [field("Size", "size"), field("Max position", "maximum")],
-            [field("Target %", "target"), field("Stop %", "stop")],
-            [field("Symbols", "symbols"), field("Slippage", "slippage")],
-            [
-                field("Alert age", "age"),
-                button("Done", StrategyButton(action="show", strategy_id=strategy.id, nonce=0)),
-            ],
-        ),
-    )
-
-
-QUESTIONS: Final[dict[str, str]] = {
-    "size": "Send the size of an order: 0.01 for the base asset, or 100 USD. none empties it.",
-    "target": "Send the take profit in percent of the entry price, like 3. none empties it.",
-    "stop": "Send the stop loss in percent of the entry price, like 2. none empties it.",
-    "maximum": "Send the largest position in USD, like 500. none lifts the limit.",
-    "symbols": "Send the symbols that may be traded, like BTC-USD, ETH-USD. none allows all.",
-    "slippage": "Send the largest slippage of a market order in percent, like 0.5.",
-    "age": "Send how many seconds old an alert may be, like 60.",
-}
-
-
-def ask_value(strategy: StrategyView, field: str) -> Screen:
-    """Asks for one value."""
-    return Screen(
-        lines(Text("Strategy ", theirs(strategy.name)), QUESTIONS[field], CANCEL_LINE),
-        keyboard([button("Cancel", CancelButton())]),
-    )
-
-
-def value_refused(text: str, field: str) -> Screen:
-    """The value cannot be used; the question stands."""
-    return Screen(
-        lines(f"{LOOK} {quiet(text)}", QUESTIONS[field], CANCEL_LINE),
-        keyboard([button("Cancel", CancelButton())]),
     )
 
 
@@ -320,32 +218,6 @@ def name_refused(text: str) -> Screen:
     return Screen(
         lines(f"{LOOK} {quiet(text)}", "Send another name.", CANCEL_LINE),
         keyboard([button("Cancel", CancelButton())]),
-    )
-
-
-def confirm_rotate(strategy: StrategyView, nonce: int) -> Screen:
-    """Before the secret changes."""
-    return Screen(
-        Text(
-            f"{LOOK} The secret of ",
-            theirs(strategy.name),
-            " stops working at once: TradingView alerts are refused until you paste the new one.",
-        ),
-        keyboard(
-            [
-                button(
-                    "Make a new secret",
-                    StrategyButton(action="rotate_yes", strategy_id=strategy.id, nonce=nonce),
-                    "danger",
-                )
-            ],
-            [
-                button(
-                    "Keep it",
-                    StrategyButton(action="show", strategy_id=strategy.id, nonce=0),
-                )
-            ],
-        ),
     )
 
 

@@ -11,8 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.signals.alert import Action, Alert, Force, Level, OrderKind, Terms
+from core.signals.alert import (
+    Action,
+    Alert,
+    Force,
+    MarketPosition,
+    OrderKind,
+    Target,
+    Terms,
+)
 from core.signals.faults import AlertFault
+from core.signals.fields import FIELDS, SECRET_FIELD
 from core.signals.grammar import parse_alert, secret_of
 from core.signals.reading import read_object
 
@@ -31,7 +40,7 @@ def fault(**fields: Any) -> AlertFault:
 
 
 def test_the_smallest_alert_has_a_symbol_and_an_action() -> None:
-    assert alert() == Alert(Action.BUY, "BTCUSDT.P", None, None, None, None, None, None)
+    assert alert() == Alert(Action.BUY, "BTCUSDT.P")
 
 
 @pytest.mark.parametrize(
@@ -39,6 +48,12 @@ def test_the_smallest_alert_has_a_symbol_and_an_action() -> None:
     [
         ("buy", Action.BUY),
         ("SELL", Action.SELL),
+        ("Long", Action.LONG),
+        ("short", Action.SHORT),
+        ("add", Action.ADD),
+        ("reduce", Action.REDUCE),
+        ("reverse", Action.REVERSE),
+        ("cancel", Action.CANCEL),
         (" Close ", Action.CLOSE),
         ("exit", Action.CLOSE),
         ("Flat", Action.CLOSE),
@@ -48,9 +63,7 @@ def test_actions_are_known_in_any_case(word: str, action: Action) -> None:
     assert alert(action=word).action is action
 
 
-@pytest.mark.parametrize(
-    "word", ["", "long", "short", "reverse", "cancel", "buyy", 1, True, ["buy"]]
-)
+@pytest.mark.parametrize("word", ["", "open", "hold", "buyy", 1, True, ["buy"]])
 def test_other_actions_are_refused(word: object) -> None:
     assert fault(action=word).code == "action_unknown"
 
@@ -63,84 +76,6 @@ def test_symbol_and_action_must_be_there(name: str) -> None:
 @pytest.mark.parametrize("symbol", ["", "  ", "x" * 65, "BTC\nUSD", 5, ["BTC-USD"]])
 def test_a_symbol_is_a_short_printable_text(symbol: object) -> None:
     assert fault(symbol=symbol).code == "symbol_invalid"
-
-
-@pytest.mark.parametrize("name", ["size", "size_usd"])
-@pytest.mark.parametrize(
-    ("given", "amount"), [(1, "1"), ("0.050", "0.050"), (" 2 ", "2"), ("1e-3", "0.001")]
-)
-def test_an_amount_is_a_number_or_a_number_in_quotes(name: str, given: object, amount: str) -> None:
-    assert getattr(alert(**{name: given}), name) == Decimal(amount)
-
-
-def test_an_amount_keeps_its_digits() -> None:
-    raw = b'{"symbol": "BTC-USD", "action": "buy", "size": 0.1000000000000000055511151231257827}'
-
-    assert parse_alert(read_object(raw), NOW).size == Decimal(
-        "0.1000000000000000055511151231257827"
-    )
-
-
-@pytest.mark.parametrize(
-    ("given", "code"),
-    [
-        (0, "size_not_positive"),
-        (-1, "size_not_positive"),
-        ("-0.5", "size_not_positive"),
-        ("-0", "size_not_positive"),
-        ("", "size_invalid"),
-        ("5%", "size_invalid"),
-        ("1,000", "size_invalid"),
-        ("1e999999", "size_invalid"),
-        ("NaN", "size_invalid"),
-        ("Infinity", "size_invalid"),
-        ("٣", "size_invalid"),
-        ("0x10", "size_invalid"),
-        (True, "size_invalid"),
-        ([1], "size_invalid"),
-        ({"a": 1}, "size_invalid"),
-    ],
-)
-def test_an_amount_is_above_zero_and_finite(given: object, code: str) -> None:
-    assert fault(size=given).code == code
-
-
-def test_two_sizes_contradict_each_other() -> None:
-    assert fault(size=1, size_usd=100).code == "size_twice"
-
-
-@pytest.mark.parametrize(
-    ("given", "level"),
-    [
-        (95000, Level(Decimal(95000), None)),
-        ("95000.5", Level(Decimal("95000.5"), None)),
-        ("2%", Level(None, Decimal(2))),
-        (" 0.5 % ", Level(None, Decimal("0.5"))),
-        ({"price": "100"}, Level(Decimal(100), None)),
-        ({"percent": 3}, Level(None, Decimal(3))),
-        ({"percent": "3%"}, Level(None, Decimal(3))),
-        ({"percent": 3, "price": None}, Level(None, Decimal(3))),
-    ],
-)
-@pytest.mark.parametrize("name", ["take_profit", "stop_loss"])
-def test_a_level_is_a_price_or_a_percentage(name: str, given: object, level: Level) -> None:
-    assert getattr(alert(**{name: given}), name) == level
-
-
-@pytest.mark.parametrize(
-    "given",
-    [
-        *(0, -5, "-2%", "0%", "100%", "x", "", "%", True, [], {}),
-        *({"price": 1, "percent": 1}, {"prise": 1}, {"price": "2%"}, {"percent": "-1"}),
-    ],
-)
-def test_other_levels_are_refused(given: object) -> None:
-    assert fault(stop_loss=given).code == "stop_loss_invalid"
-
-
-def test_a_take_profit_may_be_further_away_than_a_stop() -> None:
-    assert alert(take_profit="250%").take_profit == Level(None, Decimal(250))
-    assert fault(take_profit="1000%").code == "take_profit_invalid"
 
 
 @pytest.mark.parametrize(
@@ -183,13 +118,84 @@ def test_an_old_time_on_a_whole_minute_hints_at_the_time_of_a_bar() -> None:
     assert alert(time="2026-01-31T12:00:00Z").hint is None
 
 
-def test_an_id_is_a_short_printable_text() -> None:
-    assert alert(id=" Long ").id == "Long"
-    assert alert(id=17).id == "17"
-    assert alert(id="").id is None
-    assert fault(id="x" * 65).code == "id_invalid"
-    assert fault(id="a\u202eb").code == "id_invalid"
-    assert fault(id=["x"]).code == "id_invalid"
+@pytest.mark.parametrize("name", ["id", "order_id"])
+def test_an_id_is_a_text_that_is_cut_where_it_is_long(name: str) -> None:
+    assert alert(**{name: " Long "}).id == "Long"
+    assert alert(**{name: 17}).id == "17"
+    assert alert(**{name: ""}).id is None
+    assert alert(**{name: "x" * 65}).id == f"{'x' * 63}…"
+    assert alert(**{name: "a\u202eb"}).id == "a b"
+    assert fault(**{name: ["x"]}).code == f"{name}_invalid"
+
+
+def test_an_id_of_ones_own_goes_before_tradingviews() -> None:
+    assert alert(id="mine", order_id="Long").id == "mine"
+    assert alert(id="", order_id="Long").id == "Long"
+
+
+def test_a_comment_never_costs_an_alert_its_effect() -> None:
+    assert alert(comment="TP 1\n").comment == "TP 1"
+    assert len(alert(comment="x" * 5000).comment or "") == 200
+    assert alert(comment="").comment is None
+
+
+def test_tradingviews_position_is_a_target() -> None:
+    found = alert(
+        action="sell",
+        market_position="Short",
+        market_position_size="0.5",
+        prev_market_position="long",
+        prev_market_position_size=1,
+    )
+
+    assert found.target == Target(
+        MarketPosition.SHORT, Decimal("0.5"), MarketPosition.LONG, Decimal(1)
+    )
+    assert not found.sync
+
+
+def test_a_shorts_size_may_be_written_below_zero() -> None:
+    found = alert(action="sell", market_position="short", market_position_size=-2)
+
+    assert found.target == Target(MarketPosition.SHORT, Decimal(2))
+
+
+@pytest.mark.parametrize("given", [True, "true", " TRUE "])
+def test_sync_makes_the_position_the_wish(given: object) -> None:
+    assert alert(market_position="flat", sync=given).sync
+
+
+@pytest.mark.parametrize("given", [False, None, "false"])
+def test_sync_is_off_where_it_is_false(given: object) -> None:
+    assert not alert(market_position="flat", sync=given).sync
+
+
+def test_a_position_alone_needs_no_action() -> None:
+    assert alert(action=None, market_position="long").action is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"market_position": "up"}, "market_position_unknown"),
+        ({"prev_market_position": "long"}, "market_position_missing"),
+        ({"market_position_size": 1}, "market_position_missing"),
+        ({"sync": True}, "market_position_missing"),
+        ({"sync": "yes", "market_position": "long"}, "sync_invalid"),
+        ({"market_position": "flat", "market_position_size": 1}, "contradiction"),
+        ({"market_position": "long", "market_position_size": 0}, "contradiction"),
+        ({"market_position": "long", "market_position_size": -1}, "contradiction"),
+        ({"action": "long", "market_position": "short"}, "contradiction"),
+        ({"action": "long", "market_position": "flat"}, "contradiction"),
+        ({"action": "short", "market_position": "long"}, "contradiction"),
+        ({"action": "add", "market_position": "flat"}, "contradiction"),
+        ({"action": "reverse", "market_position": "flat"}, "contradiction"),
+    ],
+)
+def test_a_position_that_contradicts_its_alert_is_refused(
+    fields: dict[str, Any], code: str
+) -> None:
+    assert fault(**fields).code == code
 
 
 @pytest.mark.parametrize(
@@ -229,6 +235,8 @@ def test_an_unknown_field_like_no_other_gets_the_list_of_fields() -> None:
         ({"action": "{{strategy.order.action}}"}, "only in an alert of a strategy"),
         ({"time": "{{time}}"}, "Use {{timenow}}"),
         ({"take_profit": {"price": "{{plot_3}}"}}, "Only TradingView"),
+        ({"take_profit": [1, {"price": "{{plot_3}}"}]}, "Only TradingView"),
+        ({"market_position": "{{strategy.market_position}}"}, "only in an alert of a strategy"),
         ({"id": "{{whatever}}"}, "no such placeholder"),
     ],
 )
@@ -266,13 +274,23 @@ def test_the_secret_is_a_text_or_none() -> None:
 
 
 _values = st.recursive(
-    st.none() | st.booleans() | st.decimals() | st.text(max_size=70),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=8), inner),
-    max_leaves=4,
+    st.none()
+    | st.booleans()
+    | st.decimals()
+    | st.text(max_size=70)
+    | st.sampled_from(["long", "short", "flat", "limit", "stop", "ioc", "2%", "50%", "1"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(("price", "percent", "offset", "fraction", "distance", "at", "beyond"))
+            | st.text(max_size=8),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=5,
 )
-_names = st.sampled_from(
-    ["secret", "symbol", "action", "size", "size_usd", "take_profit", "stop_loss", "time", "id"]
-)
+_names = st.sampled_from((*FIELDS, SECRET_FIELD))
 
 
 @given(st.dictionaries(_names | st.text(max_size=8), _values, max_size=9))
@@ -281,7 +299,7 @@ def test_no_fields_make_the_parser_raise_anything_but_a_fault(fields: dict[str, 
         found = parse_alert({"symbol": "BTC-USD", "action": "buy"} | fields, NOW)
     except AlertFault:
         return
-    assert found.size is None or found.size > 0
+    assert found.size is None or found.size.value > 0
     assert found.time is None or found.time <= NOW + dt.timedelta(minutes=2)
 
 
@@ -334,6 +352,9 @@ def test_an_alert_says_what_kind_of_order_it_wants(fields: dict[str, Any], terms
         ({"type": "limit", "price": 95, "expires": 59}, "expires_invalid"),
         ({"type": "limit", "price": 95, "expires": "soon"}, "expires_invalid"),
         ({"type": "limit", "price": 95, "action": "close"}, "type_of_close"),
+        ({"type": "stop", "price": 95, "action": "reduce"}, "type_of_reduce"),
+        ({"type": "limit", "price": 95, "action": "reverse"}, "type_of_reverse"),
+        ({"type": "limit", "price": 95, "action": "cancel"}, "type_of_cancel"),
     ],
 )
 def test_a_kind_of_order_that_does_not_exist_is_refused(fields: dict[str, Any], code: str) -> None:

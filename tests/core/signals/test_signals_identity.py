@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import json
 import urllib.parse
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.signals import identity
+from core.signals.alert import MarketPosition, Target
 from core.signals.grammar import parse_alert
 from core.signals.masking import mask_body
 from core.signals.reading import read_object
@@ -105,6 +107,24 @@ def test_the_template_fits_a_copy_button_and_is_readable_json() -> None:
         "id": "{{strategy.order.id}}",
         "time": "{{timenow}}",
     }
+
+
+def test_the_template_of_a_strategy_in_sync_says_where_to_be() -> None:
+    template = alert_template(SECRET, sync=True)
+    placeholders = {
+        "{{ticker}}": "BTCUSDT.P",
+        "{{strategy.market_position}}": "short",
+        "{{strategy.market_position_size}}": "0.5",
+        "{{timenow}}": "2026-01-31T12:00:30Z",
+    }
+    body = template
+    for placeholder, value in placeholders.items():
+        body = body.replace(placeholder, value)
+    alert = parse_alert(read_object(body.encode()), NOW)
+
+    assert len(template) <= 256
+    assert alert.action is None
+    assert alert.target == Target(MarketPosition.SHORT, Decimal("0.5"))
 
 
 @given(st.text(max_size=60).filter(lambda text: "\x00" not in text))

@@ -12,6 +12,7 @@ from core.clock import SystemClock
 from core.dydx.node import NodeUnreachable
 from core.trading.guard import Guard
 from core.trading.sending import NoRoom
+from core.trading.watch import PriceWatch
 
 
 class LeapClock(SystemClock):
@@ -31,7 +32,7 @@ async def test_a_round_that_fails_is_tried_again(
     tasks: list[asyncio.Task[None]] = []
     bench: Any = SimpleNamespace(
         account=SimpleNamespace(id=1),
-        parts=SimpleNamespace(clock=LeapClock()),
+        parts=SimpleNamespace(clock=LeapClock(), venue=SimpleNamespace(watch=PriceWatch())),
         spawn=lambda work: tasks.append(asyncio.create_task(work)),
     )
     nobody: Any = None

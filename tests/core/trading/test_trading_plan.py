@@ -6,8 +6,19 @@ from decimal import Decimal
 
 import pytest
 
-from core.signals.alert import Level
-from core.trading.plan import breach, level_from_json, level_json, level_price, side_fault
+from core.signals.alert import BreakEven, Level, TakeProfit, Trailing
+from core.trading.plan import (
+    break_even_from_json,
+    break_even_json,
+    level_from_json,
+    level_json,
+    level_price,
+    side_fault,
+    targets_from_json,
+    targets_json,
+    trailing_from_json,
+    trailing_json,
+)
 
 D = Decimal
 
@@ -43,29 +54,6 @@ def test_a_given_price_is_taken_as_it_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("long", "price", "expected"),
-    [
-        (True, "103", "take_profit"),
-        (True, "110", "take_profit"),
-        (True, "98", "stop_loss"),
-        (True, "90", "stop_loss"),
-        (True, "102.9", None),
-        (False, "97", "take_profit"),
-        (False, "102", "stop_loss"),
-        (False, "100", None),
-    ],
-)
-def test_a_plan_is_met_at_or_beyond_its_price(long: bool, price: str, expected: str | None) -> None:
-    take_profit, stop_loss = (D(103), D(98)) if long else (D(97), D(102))
-    found = breach(long=long, price=D(price), take_profit=take_profit, stop_loss=stop_loss)
-    assert found == expected
-
-
-def test_the_stop_wins_when_both_are_met() -> None:
-    assert breach(long=True, price=D(5), take_profit=D(4), stop_loss=D(6)) == "stop_loss"
-
-
-@pytest.mark.parametrize(
     ("long", "take_profit", "stop_loss", "at_fault"),
     [
         (True, "101", "99", False),
@@ -89,6 +77,36 @@ def test_a_plan_that_would_close_at_once_is_found(
     assert (fault is not None) == at_fault
 
 
-def test_a_level_survives_the_ledger() -> None:
-    for level in (Level(D("1.5"), None), Level(None, D("2")), None):
-        assert level_from_json(level_json(level)) == level
+def test_an_offset_lies_so_many_dollars_away() -> None:
+    level = Level(offset=D(5))
+    price = level_price(level, long=False, above=True, entry=D(100), tick=D(1))
+    assert price == D(95)
+
+
+@pytest.mark.parametrize(
+    "level", [Level(price=D("1.5")), Level(percent=D(2)), Level(offset=D("0.1")), None]
+)
+def test_a_level_survives_the_ledger(level: Level | None) -> None:
+    assert level_from_json(level_json(level)) == level
+
+
+def test_targets_survive_the_ledger_and_a_single_level_is_one_of_the_whole() -> None:
+    targets = (TakeProfit(Level(percent=D(2)), D("0.5")), TakeProfit(Level(price=D(9)), None))
+    assert targets_from_json(targets_json(targets)) == targets
+    assert targets_from_json({"percent": "2"}) == (TakeProfit(Level(percent=D(2)), None),)
+    assert targets_from_json(None) == ()
+
+
+@pytest.mark.parametrize(
+    "trailing",
+    [None, Trailing(Level(percent=D(1))), Trailing(Level(offset=D(3)), Level(price=D(110)))],
+)
+def test_a_trailing_stop_survives_the_ledger(trailing: Trailing | None) -> None:
+    assert trailing_from_json(trailing_json(trailing)) == trailing
+
+
+@pytest.mark.parametrize(
+    "rule", [None, BreakEven(), BreakEven(Level(percent=D(1)), Level(percent=D("0.1")))]
+)
+def test_a_break_even_rule_survives_the_ledger(rule: BreakEven | None) -> None:
+    assert break_even_from_json(break_even_json(rule)) == rule

@@ -22,6 +22,7 @@ from core.ledger.models import Account, Trader
 from core.trading.parts import Parts
 from core.trading.reconcile import OVERLAP_BLOCKS, Reconciler
 from core.trading.venue import Venue
+from core.trading.workbench import Workbench
 from core.vault import MasterKey, MasterKeys, Vault
 from tests.core.dydx.dydx_kit import recording
 
@@ -101,7 +102,7 @@ class Room:
     def __init__(self, account: Account, parts: Parts) -> None:
         self.booked: list[IndexerFill] = []
         self.account = account
-        self.reconciler = Reconciler(account, parts, self.book)
+        self.reconciler = Reconciler(Workbench(account, parts), self.book)
         assert isinstance(parts.venue.indexer, AskedIndexer)
         assert isinstance(parts.venue.stream, InterruptedStream)
         self.indexer, self.stream = parts.venue.indexer, parts.venue.stream

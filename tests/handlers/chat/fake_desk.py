@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import uuid
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -18,27 +17,43 @@ from core.events import (
     PositionClosed,
     SignalChanged,
 )
+from core.signals.body import NAMES, template
 from core.trading.desk import StrategyChange
 from core.trading.key_views import KeyWorkView
+from core.trading.plan_change import PlanChange
 from core.trading.views import (
     AccountView,
+    Adopter,
     AlertAnswer,
+    ChartView,
     CredentialPreview,
     DeskError,
+    ExternalOrderView,
     IntentView,
     NetworkView,
     NewSecret,
     OpenOrderView,
     OrderView,
     PositionView,
+    ShareView,
     SignalView,
     StatusView,
+    StrategyMode,
+    StrategyResult,
     StrategyView,
     TraderView,
+    WithoutStopRoom,
 )
-from tests.handlers.chat.fake_keys import FakeKeys
+from tests.handlers.chat.fake_plans import A_TARGET, changed_plan
+from tests.handlers.chat.fake_risk import FakeRisk
 
 ADDRESS = "dydx1kvs2jpgq0j8ka8kfwsezwh5a8ywtl8yj7xytr5"
+SIZES = (
+    "default_size",
+    "default_size_usd",
+    "default_equity_percent",
+    "default_risk_percent",
+)
 PHRASE_WORDS = frozenset({12, 15, 18, 21, 24})
 
 
@@ -53,7 +68,7 @@ class CloseAsked:
 
 
 @dataclass
-class FakeDesk(FakeKeys):
+class FakeDesk(FakeRisk):
     """Everything is public, so that tests can arrange and look."""
 
     signup: str = "open"
@@ -67,10 +82,17 @@ class FakeDesk(FakeKeys):
     signal_rows: dict[UUID, SignalView] = field(default_factory=dict)
     order_rows: dict[int, OrderView] = field(default_factory=dict)
     waiting_rows: dict[int, OpenOrderView] = field(default_factory=dict)
+    external_rows: list[ExternalOrderView] = field(default_factory=list)
     intent_rows: dict[int, IntentView] = field(default_factory=dict)
     closes: list[CloseAsked] = field(default_factory=list)
+    chart_rows: dict[int, tuple[int, ChartView]] = field(default_factory=dict)
+    syncs: list[str] = field(default_factory=list)
     tests_sent: list[str] = field(default_factory=list)
-    plans: list[tuple[int, Decimal | None, Decimal | None]] = field(default_factory=list)
+    plans: list[tuple[int, PlanChange]] = field(default_factory=list)
+    executed: list[str] = field(default_factory=list)
+    strategy_of_signal: dict[UUID, int] = field(default_factory=dict)
+    mocking: set[int] = field(default_factory=set)
+    results: dict[int, StrategyResult] = field(default_factory=dict)
     phrases_seen: int = 0
     fail_next: Exception | None = None
     journal: list[str] = field(default_factory=list)
@@ -203,6 +225,32 @@ class FakeDesk(FakeKeys):
     async def accounts(self, trader: TraderView) -> list[AccountView]:
         return [view for owner, view in self.account_rows.values() if owner == trader.id]
 
+    def _own_account(self, trader: TraderView, account_id: int) -> AccountView:
+        owner, account = self.account_rows.get(account_id, (None, None))
+        if account is None or owner != trader.id:
+            raise DeskError("unknown_account", "This account is not connected any more.")
+        return account
+
+    async def set_sharing(self, trader: TraderView, account_id: int, sharing: bool) -> AccountView:
+        account = self._own_account(trader, account_id)
+        if any(one.account_id == account_id for one in await self.positions(trader)):
+            raise DeskError("position_open", "A position is open on this account.")
+        self.account_rows[account_id] = (trader.id, replace(account, sharing=sharing))
+        return self.account_rows[account_id][1]
+
+    async def set_without_stop_room(
+        self, trader: TraderView, account_id: int, choice: WithoutStopRoom
+    ) -> AccountView:
+        account = replace(self._own_account(trader, account_id), without_stop_room=choice)
+        self.account_rows[account_id] = (trader.id, account)
+        return account
+
+    async def mock_when_unreachable(self, trader: TraderView) -> bool:
+        return trader.id in self.mocking
+
+    async def set_mock_when_unreachable(self, trader: TraderView, on: bool) -> None:
+        (self.mocking.add if on else self.mocking.discard)(trader.id)
+
     async def disconnect_account(
         self, trader: TraderView, account_id: int, message_id: int | None = None
     ) -> KeyWorkView:
@@ -246,7 +294,6 @@ class FakeDesk(FakeKeys):
             None,
             None,
             None,
-            None,
             100,
             60,
             None,
@@ -257,8 +304,7 @@ class FakeDesk(FakeKeys):
     def _new_secret(self, strategy: StrategyView) -> NewSecret:
         secret = uuid.uuid4().hex
         self.secrets[strategy.id] = secret
-        template = json.dumps({"secret": secret, "symbol": "{{ticker}}", "action": "buy"})
-        return NewSecret(strategy, secret, template)
+        return NewSecret(strategy, secret, template(strategy.preset, secret))
 
     async def rotate_secret(self, trader: TraderView, strategy_id: int) -> NewSecret:
         return self._new_secret(await self.strategy(trader, strategy_id))
@@ -278,6 +324,8 @@ class FakeDesk(FakeKeys):
         view = await self.strategy(trader, strategy_id)
         if change.slippage_bps is not None and change.slippage_bps > 500:
             raise DeskError("value_invalid", "Slippage may be at most 5 %.")
+        if change.preset is not None and change.preset not in NAMES:
+            raise DeskError("preset_unknown", "This form of alerts is not known here.")
         for symbol in change.allowed_symbols or ():
             if not symbol.endswith("-USD"):
                 raise DeskError("symbol_unknown", f"{symbol} is no market of this network.")
@@ -286,17 +334,63 @@ class FakeDesk(FakeKeys):
             value = getattr(change, name)
             if name != "clear" and value is not None:
                 values[name] = value
-        return self._put(trader, replace(view, **values))
+        if any(values.get(name) is not None for name in SIZES):
+            values = dict.fromkeys(SIZES) | values
+        if "take_profits" in change.clear:
+            values["take_profits"] = ()
+        changed = replace(view, **values)
+        if changed.default_risk_percent is not None and changed.stop_loss_percent is None:
+            raise DeskError("stop_missing", "A size by risk needs a stop.")
+        return self._put(trader, changed)
 
     def _put(self, trader: TraderView, view: StrategyView) -> StrategyView:
         self.strategy_rows[view.id] = (trader.id, view)
         return view
 
-    async def pause_strategy(
-        self, trader: TraderView, strategy_id: int, paused: bool
+    async def set_strategy_mode(
+        self, trader: TraderView, strategy_id: int, mode: StrategyMode
     ) -> StrategyView:
         view = await self.strategy(trader, strategy_id)
-        return self._put(trader, replace(view, state="paused" if paused else "active"))
+        if mode == "paused":
+            return self._put(trader, replace(view, state="paused"))
+        return self._put(trader, replace(view, state="active", mode=mode))
+
+    async def alert_template(self, trader: TraderView, strategy_id: int) -> str:
+        view = await self.strategy(trader, strategy_id)
+        return template(view.preset, "PUT-THE-SECRET-HERE")
+
+    async def move_strategy(
+        self, trader: TraderView, strategy_id: int, account_id: int
+    ) -> StrategyView:
+        view = await self.strategy(trader, strategy_id)
+        account = self._own_account(trader, account_id)
+        if view.account.id == account_id:
+            raise DeskError("same_account", "It trades there already.")
+        if view.holdings:
+            raise DeskError("strategy_holds", f"{view.name} holds {view.holdings[0].ticker}.")
+        return self._put(trader, replace(view, account=account))
+
+    async def add_alias(self, trader: TraderView, signal_id: UUID, ticker: str) -> StrategyView:
+        signal = await self.signal(signal_id)
+        view = await self.strategy(trader, self.strategy_of_signal[signal_id])
+        if ticker not in signal.nearest:
+            raise DeskError("alias_invalid", f"{ticker} was not offered.")
+        aliases = {**dict(view.aliases), signal.symbol: ticker}
+        return self._put(trader, replace(view, aliases=tuple(aliases.items())))
+
+    async def remove_alias(self, trader: TraderView, strategy_id: int, symbol: str) -> StrategyView:
+        view = await self.strategy(trader, strategy_id)
+        aliases = dict(view.aliases)
+        if aliases.pop(symbol, None) is None:
+            raise DeskError("alias_unknown", "This alias was removed already.")
+        return self._put(trader, replace(view, aliases=tuple(aliases.items())))
+
+    async def strategy_result(self, trader: TraderView, strategy_id: int) -> StrategyResult:
+        await self.strategy(trader, strategy_id)
+        zero = Decimal(0)
+        return self.results.get(
+            strategy_id, StrategyResult(strategy_id, zero, zero, zero, zero, None)
+        )
 
     async def delete_strategy(self, trader: TraderView, strategy_id: int) -> None:
         await self.strategy(trader, strategy_id)
@@ -313,6 +407,24 @@ class FakeDesk(FakeKeys):
             return AlertAnswer(200, {"success": True, "status": "DUPLICATE"})
         self.tests_sent.append(key)
         return AlertAnswer(200, {"success": True, "status": "ACCEPTED"})
+
+    async def execute_signal(self, trader: TraderView, signal_id: UUID, key: str) -> None:
+        self._answer_signal(trader, signal_id, "stored")
+        self.executed.append(key)
+
+    async def ignore_signal(self, trader: TraderView, signal_id: UUID) -> None:
+        self._answer_signal(trader, signal_id, "refused", "ignored")
+
+    def _answer_signal(
+        self, trader: TraderView, signal_id: UUID, state: str, code: str | None = None
+    ) -> None:
+        view = self.signal_rows.get(signal_id)
+        if view is None or view.trader_id != trader.id:
+            raise DeskError("unknown_signal", "This signal does not exist.")
+        if view.state not in ("asking", "missed", "mock"):
+            raise DeskError("signal_over", "This signal was answered already.")
+        self.signal_rows[signal_id] = replace(view, state=state, reason_code=code)
+        self._tell(trader.id, SignalChanged(signal_id), signal_id)
 
     async def signal(self, signal_id: UUID) -> SignalView:
         if signal_id not in self.signal_rows:
@@ -364,28 +476,12 @@ class FakeDesk(FakeKeys):
         if all(one.key != key for one in self.closes):
             self.closes.append(CloseAsked(position_id, version, fraction, key))
 
-    async def adjust_protection(
-        self,
-        trader: TraderView,
-        position_id: int,
-        version: int,
-        take_profit: Decimal | None,
-        stop_loss: Decimal | None,
+    async def adjust_plan(
+        self, trader: TraderView, position_id: int, version: int, change: PlanChange
     ) -> PositionView:
         view = self._fresh(trader, position_id, version)
-        long = view.side == "LONG"
-        for level, above in ((take_profit, long), (stop_loss, not long)):
-            if level is None:
-                continue
-            assert view.mark_price is not None
-            if (level > view.mark_price) != above:
-                raise DeskError("price_side", "That price would close the position at once.")
-            if level % view.tick_size:
-                raise DeskError("price_tick", f"Prices here move in steps of {view.tick_size}.")
-        self.plans.append((position_id, take_profit, stop_loss))
-        changed = replace(
-            view, take_profit=take_profit, stop_loss=stop_loss, version=view.version + 1
-        )
+        changed = replace(changed_plan(view, change), version=view.version + 1)
+        self.plans.append((position_id, change))
         self.position_rows[position_id] = changed
         return changed
 
@@ -402,6 +498,70 @@ class FakeDesk(FakeKeys):
         asked = replace(waiting[order_id], cancel_asked=True)
         self.waiting_rows[order_id] = asked
         return asked
+
+    async def external_orders(self, trader: TraderView) -> list[ExternalOrderView]:
+        return list(self.external_rows)
+
+    async def adopters(self, trader: TraderView, position_id: int) -> list[Adopter]:
+        view = await self.position(trader, position_id)
+        if view.state != "open":
+            raise DeskError("position_closed", "This position is closed already.")
+        rows = [row for owner, row in self.strategy_rows.values() if owner == trader.id]
+        return [Adopter(row.id, row.name) for row in rows if row.account.id == view.account_id]
+
+    async def check_adoption(
+        self, trader: TraderView, position_id: int, strategy_id: int
+    ) -> Adopter:
+        found = {row.strategy_id: row for row in await self.adopters(trader, position_id)}
+        if strategy_id not in found:
+            raise DeskError("unknown_strategy", "This account has no such strategy.")
+        return found[strategy_id]
+
+    async def adopt_position(
+        self, trader: TraderView, position_id: int, version: int, strategy_id: int
+    ) -> None:
+        view = await self.position(trader, position_id)
+        if view.version != version:
+            raise DeskError("position_changed", "This position has changed in the meantime.")
+        adopter = await self.check_adoption(trader, position_id, strategy_id)
+        signed = view.size if view.side == "LONG" else -view.size
+        self.position_rows[position_id] = replace(
+            view,
+            external=False,
+            version=version + 1,
+            shares=(ShareView(adopter.strategy_id, adopter.name, signed),),
+        )
+
+    async def chart_positions(self, trader: TraderView) -> list[ChartView]:
+        return [view for owner, view in self.chart_rows.values() if owner == trader.id]
+
+    async def chart_by_id(self, trader: TraderView, chart_id: int) -> ChartView:
+        owner, view = self.chart_rows.get(chart_id, (0, None))
+        if view is None or owner != trader.id:
+            raise DeskError("unknown_target", "No alert said where its chart stands.")
+        return view
+
+    async def chart_position(self, trader: TraderView, strategy_id: int, ticker: str) -> ChartView:
+        for view in await self.chart_positions(trader):
+            if (view.strategy_id, view.ticker) == (strategy_id, ticker):
+                return view
+        raise DeskError("unknown_target", "No alert said where its chart stands.")
+
+    async def sync_strategy(
+        self, trader: TraderView, strategy_id: int, ticker: str, key: str
+    ) -> ChartView:
+        view = await self.chart_position(trader, strategy_id, ticker)
+        if view.there:
+            raise DeskError("in_sync", f"{view.strategy_name} is there already: nothing to do.")
+        if key not in self.syncs:
+            self.syncs.append(key)
+        return view
+
+    async def ignore_drift(self, trader: TraderView, strategy_id: int, ticker: str) -> ChartView:
+        view = await self.chart_position(trader, strategy_id, ticker)
+        ignored = replace(view, state="ignored")
+        self.chart_rows[view.id] = (trader.id, ignored)
+        return ignored
 
     async def status(self, trader: TraderView) -> StatusView:
         return StatusView(
@@ -420,6 +580,33 @@ class FakeDesk(FakeKeys):
         return self.intent_rows[intent_id]
 
     # what tests arrange
+
+    def add_signal(
+        self, trader: TraderView, strategy: StrategyView, state: str, **values: Any
+    ) -> SignalView:
+        """A signal without an order, with its card in the outbox."""
+        view = SignalView(
+            id=uuid.uuid4(),
+            trader_id=trader.id,
+            network=strategy.account.network,
+            strategy_name=strategy.name,
+            received_at=self.clock.now(),
+            state=state,
+            **{
+                "symbol": "BTC-USD",
+                "action": "buy",
+                "reason_code": None,
+                "reason_text": None,
+                "duplicates": 0,
+                "orders": (),
+                "position": None,
+                **values,
+            },
+        )
+        self.signal_rows[view.id] = view
+        self.strategy_of_signal[view.id] = strategy.id
+        self._tell(trader.id, SignalChanged(view.id), view.id)
+        return view
 
     def open_position(
         self, trader: TraderView, *, ticker: str = "BTC-USD", side: str = "LONG"
@@ -456,6 +643,7 @@ class FakeDesk(FakeKeys):
             stop_loss=Decimal(62928),
             stop_on_chain=False,
             target_on_chain=False,
+            targets=(A_TARGET,),
             tick_size=Decimal(1),
             step_size=Decimal("0.0001"),
         )

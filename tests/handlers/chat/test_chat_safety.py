@@ -7,7 +7,8 @@ import datetime as dt
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
@@ -16,7 +17,9 @@ from hypothesis import strategies as st
 from bot.emulator.text import formatted
 from core.trading.views import (
     AccountView,
+    Holding,
     IntentView,
+    LastAlert,
     OpenOrderView,
     OrderView,
     PositionView,
@@ -28,19 +31,39 @@ from handlers.chat import buttons
 from handlers.chat.buttons import (
     AccessButton,
     AccountButton,
+    AliasButton,
     FieldButton,
     MenuButton,
+    ModeButton,
+    MoveButton,
     NetworkButton,
+    PlanAnswer,
     PlanButton,
     PositionButton,
+    PresetButton,
     PreviewButton,
     SecretButton,
+    SignalButton,
+    StrategyAction,
     StrategyButton,
+    StrategyField,
+    UnaliasButton,
 )
-from handlers.chat.texts import admin, events, network, positions, strategies
+from handlers.chat.texts import (
+    admin,
+    events,
+    network,
+    positions,
+    strategies,
+    strategy_aliases,
+    strategy_modes,
+    strategy_moving,
+    strategy_values,
+)
 from handlers.chat.texts.orders import confirm_cancel, order_list
 from handlers.chat.texts.screen import Screen
 from handlers.chat.texts.signals import card
+from handlers.chat.texts.strategy_aliases import mark_of
 from tests.handlers.chat.chat_world import PHRASE, ChatWorld, chat_world
 from tests.handlers.chat.fake_desk import FakeDesk
 
@@ -63,12 +86,17 @@ def belongings(desk: FakeDesk, trader_id: int) -> Any:
             desk.closes,
             desk.plans,
             desk.tests_sent,
+            desk.executed,
+            [one for one in desk.signal_rows.values() if one.trader_id == trader_id],
+            desk.mocking,
             desk.traders[trader_id],
         )
     )
 
 
-def all_buttons(strategy_id: int, account_id: int, position: PositionView) -> list[str]:
+def all_buttons(
+    strategy_id: int, account_id: int, position: PositionView, signal_id: UUID
+) -> list[str]:
     """Each button that the chat ever makes for these rows."""
     made = [
         buttons.CancelButton(),
@@ -81,18 +109,29 @@ def all_buttons(strategy_id: int, account_id: int, position: PositionView) -> li
     ]
     for what in ("positions", "strategies", "accounts", "status", "connect"):
         made.append(MenuButton.model_validate({"what": what}))
-    for action in ("show", "strategy", "disconnect", "erase"):
-        made.append(AccountButton.model_validate({"action": action, "account_id": account_id}))
     for action in (
-        "show", "edit", "test", "rotate", "rotate_yes", "pause", "resume", "delete", "delete_yes",
+        "show", "strategy", "disconnect", "erase", "settings", "share", "share_not", "room_watch",
     ):  # fmt: skip
+        made.append(AccountButton.model_validate({"action": action, "account_id": account_id}))
+    for action in get_args(StrategyAction):
         made.append(
             StrategyButton.model_validate(
                 {"action": action, "strategy_id": strategy_id, "nonce": 7}
             )
         )
-    for name in ("size", "target", "stop", "maximum", "symbols", "slippage", "age"):
-        made.append(FieldButton.model_validate({"field": name, "strategy_id": strategy_id}))
+    for name in get_args(StrategyField):
+        for empty in (True, False):
+            data = {"field": name, "strategy_id": strategy_id, "empty": empty}
+            made.append(FieldButton.model_validate(data))
+    for mode in ("live", "ask", "shadow", "paused"):
+        made.append(ModeButton.model_validate({"mode": mode, "strategy_id": strategy_id}))
+    made.append(PresetButton(preset="okx", strategy_id=strategy_id))
+    for sure in (True, False):
+        made.append(MoveButton(strategy_id=strategy_id, account_id=account_id, sure=sure))
+    made.append(UnaliasButton(strategy_id=strategy_id, mark=mark_of("FOO")))
+    made.append(AliasButton(signal_id=signal_id, choice=0))
+    made.append(SignalButton(do="execute", signal_id=signal_id))
+    made.append(SignalButton(do="ignore", signal_id=signal_id))
     for action in ("show", "close", "close_yes", "half", "adjust"):
         for under_card in (True, False):
             made.append(
@@ -106,9 +145,19 @@ def all_buttons(strategy_id: int, account_id: int, position: PositionView) -> li
                     }
                 )
             )
-    for level in ("take_profit", "stop_loss", "both"):
-        for answer in ("keep", "none", "save"):
-            made.append(PlanButton.model_validate({"level": level, "answer": answer}))
+    for what in ("stop", "target", "new", "trail", "even", "entry", "again"):
+        target_id = position.targets[0].id if what == "target" else 0
+        made.append(
+            PlanButton.model_validate(
+                {
+                    "what": what,
+                    "position_id": position.id,
+                    "version": position.version,
+                    "target_id": target_id,
+                }
+            )
+        )
+    made += [PlanAnswer(answer="none"), PlanAnswer(answer="save")]
     return [one.pack() for one in made]
 
 
@@ -123,9 +172,14 @@ async def test_no_button_of_one_trader_does_anything_in_the_hands_of_another(
     position = world.desk.open_position(me)
     shown = await world.start(bob)
     assert (await world.trader(bob)).role == "trader"
-    before = belongings(world.desk, me.id)
     told = len(ann.screen())
-    for data in all_buttons(strategy.id, account.id, position):
+    _, view = world.desk.strategy_rows[strategy.id]
+    world.desk.strategy_rows[strategy.id] = (me.id, replace(view, aliases=(("FOO", "BTC-USD"),)))
+    signal = world.desk.add_signal(
+        me, strategy, "asking", reason_code="symbol_unknown", nearest=("BTC-USD",)
+    )
+    before = belongings(world.desk, me.id)
+    for data in all_buttons(strategy.id, account.id, position, signal.id):
         await world.forge(bob, shown.id, data)
         world.clock.move(1)
         await world.say(bob, "5")
@@ -148,7 +202,7 @@ async def test_every_forged_press_is_answered(world: ChatWorld) -> None:
         "po:close_yes:-1:1:1:0",
         "st:delete_yes:１:1",
         "st:show::",
-        "pl:both:save",
+        "pn:save",
         "nw:mainnet",
         "\x00\x00",
         ":" * 30,
@@ -174,7 +228,14 @@ def test_no_bytes_in_a_button_break_its_reading(data: str) -> None:
         SecretButton,
         PositionButton,
         PlanButton,
+        PlanAnswer,
         AccessButton,
+        ModeButton,
+        PresetButton,
+        MoveButton,
+        UnaliasButton,
+        AliasButton,
+        SignalButton,
     ):
         try:
             kind.unpack(data)
@@ -225,7 +286,9 @@ def hostile_screens(words: str) -> list[Screen]:
     )
     strategy = StrategyView(
         1, words, "active", account, "http://localhost:8080/api/webhooks/signal/x",
-        None, None, None, None, None, (words, words), 100, 60, None,
+        None, None, None, None, (words, words), 100, 60, None,
+        aliases=((words, words),), last_alert=LastAlert(NOW, words, words, words, words),
+        holdings=(Holding(words, "LONG", Decimal(1)),),
     )  # fmt: skip
     order = OrderView(
         1, "entry", "limit", words, "BUY", Decimal(1), Decimal(1), None, Decimal(1), False,
@@ -240,6 +303,7 @@ def hostile_screens(words: str) -> list[Screen]:
         __import__("uuid").UUID(int=1), 1, "testnet", words, NOW, "refused", words, words, "x",
         words, 2, (order,), None,
     )  # fmt: skip
+    unlisted = replace(signal, orders=(), reason_code="symbol_unknown", nearest=(words, words))
     person = TraderView(1, 1, words, "pending")
     unreadable: dict[str, Any] = {
         "strategy_id": 1, "code": "x", "text": words, "cure": words, "line": 1, "column": 2,
@@ -272,7 +336,23 @@ def hostile_screens(words: str) -> list[Screen]:
         admin.requests([person] * 12),
         strategies.strategy_screen(strategy, 1, None),
         strategies.strategy_list([strategy] * 30, has_account=True),
-        strategies.value_refused(words, "size"),
+        strategies.strategy_silent(strategy, {"hours": 24}),
+        strategy_values.value_refused(words, "size", 1),
+        strategy_values.edit_menu(strategy),
+        strategy_modes.mode_screen(strategy),
+        strategy_modes.alerts_screen(replace(strategy, preset=words)),
+        strategy_modes.template_screen(strategy, "{}", None),
+        strategy_aliases.alias_list(strategy),
+        strategy_aliases.alias_made(strategy, words, words),
+        strategy_moving.ask_account(strategy, [replace(account, id=2)]),
+        strategy_moving.confirm_move(strategy, account),
+        card(replace(unlisted, state="asking", asked_until=NOW), 1),
+        card(replace(unlisted, state="shadow"), 1),
+        card(replace(unlisted, state="mock"), 1),
+        card(unlisted, 1),
+        events.signal_refused(unlisted),
+        events.signal_asks(replace(unlisted, state="asking")),
+        events.signal_mocked(replace(unlisted, state="mock")),
         positions.position_list([position] * 30, [account], NOW),
         positions.position_screen(position, NOW, 1),
         positions.confirm_plan(position, None, None),

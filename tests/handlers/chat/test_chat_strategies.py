@@ -1,4 +1,4 @@
-"""Strategies in the chat: secrets, values, pausing, deleting."""
+"""Strategies in the chat: making them, their secrets, their end."""
 
 from __future__ import annotations
 
@@ -9,30 +9,16 @@ from decimal import Decimal
 
 import pytest
 
-from bot.emulator.screen import Shown
-from bot.emulator.user import User
-from core.trading.views import StrategyView
+from core.events import StrategySilent
+from core.trading.views import Holding, LastAlert, StrategyResult
 from tests.handlers.chat.chat_world import ChatWorld, chat_world
+from tests.handlers.chat.strategy_kit import opened, ready
 
 
 @pytest.fixture
 async def world() -> AsyncIterator[ChatWorld]:
     async with chat_world() as made:
         yield made
-
-
-async def ready(world: ChatWorld, user: User) -> tuple[StrategyView, Shown]:
-    """A trader with a paper account, his strategy, and the message with its secret."""
-    await world.tap(user, await world.start(user), "Paper")
-    strategy = (await world.desk.strategies(await world.trader(user)))[0]
-    return strategy, await world.latest(user)
-
-
-async def opened(world: ChatWorld, user: User) -> Shown:
-    """The screen of his only strategy."""
-    shown = await world.say(user, "/strategy main")
-    assert shown.text.startswith("Strategy main")
-    return shown
 
 
 async def test_the_secret_goes_when_it_was_copied(world: ChatWorld) -> None:
@@ -90,7 +76,7 @@ async def test_a_new_secret_is_shown_once_after_a_warning(world: ChatWorld) -> N
 
 async def test_a_long_template_is_shown_as_code_without_a_copy_button(world: ChatWorld) -> None:
     from core.trading.views import NewSecret
-    from handlers.chat.texts.strategies import secret_screen
+    from handlers.chat.texts.strategy_secrets import secret_screen
 
     ann = world.user(1)
     strategy, _ = await ready(world, ann)
@@ -130,96 +116,34 @@ async def test_the_first_alert_from_outside_is_shown(world: ChatWorld) -> None:
     assert shown.covered("date_time") == ["2026-05-04 10:00 UTC"]
 
 
-@pytest.mark.parametrize(
-    ("label", "answer", "name", "value", "shown"),
-    [
-        ("Size", "0.01", "default_size", Decimal("0.01"), "size 0.01 of the base asset"),
-        ("Size", "100 USD", "default_size_usd", Decimal(100), "size 100.00 USDC"),
-        ("Size", "$250.5", "default_size_usd", Decimal("250.5"), "size 250.50 USDC"),
-        ("Target %", "3%", "take_profit_percent", Decimal(3), "target +3 %"),
-        ("Stop %", "-2.5 %", "stop_loss_percent", Decimal("2.5"), "stop −2.5 %"),
-        (
-            "Max position",
-            "500 USDC",
-            "max_position_usd",
-            Decimal(500),
-            "largest position 500.00 USDC",
-        ),
-        ("Symbols", "btc-usd, ETH-USD", "allowed_symbols", ("BTC-USD", "ETH-USD"), "BTC-USD, ETH"),
-        ("Slippage", "0.5", "slippage_bps", 50, "slippage at most 0.5 %"),
-        ("Alert age", "120 s", "max_alert_age_s", 120, "at most 120 s old"),
-    ],
-)
-async def test_a_value_is_changed_by_conversation(
-    world: ChatWorld, label: str, answer: str, name: str, value: object, shown: str
-) -> None:
+async def test_a_strategy_shows_its_last_alert_and_what_it_holds(world: ChatWorld) -> None:
     ann = world.user(1)
     strategy, _ = await ready(world, ann)
-    menu = await world.tap(ann, await opened(world, ann), "Edit")
-    assert menu is not None
-    asked = await world.tap(ann, menu, label)
-    assert asked is not None
-    assert "/cancel" in asked.text
-    said = await world.say(ann, answer)
-    view = await world.desk.strategy(await world.trader(ann), strategy.id)
-    assert getattr(view, name) == value
-    assert shown in said.text
+    owner, view = world.desk.strategy_rows[strategy.id]
+    at = dt.datetime(2026, 5, 4, 10, 0, tzinfo=dt.UTC)
+    alert = LastAlert(at, "BTC-USD", "buy", "missed", "The alert was 90 s old.")
+    held = (Holding("ETH-USD", "SHORT", Decimal("0.40")),)
+    shown_now = replace(view, last_alert=alert, holdings=held)
+    world.desk.results[strategy.id] = StrategyResult(
+        strategy.id, Decimal("1.2"), Decimal("-12.3"), Decimal(1), Decimal(0), Decimal("0.5")
+    )
+    world.desk.strategy_rows[strategy.id] = (owner, shown_now)
+    shown = await opened(world, ann)
+    assert "last alert 2026-05-04 10:00 UTC: BTC-USD BUY" in shown.text
+    assert "BUY · missed: The alert was 90 s old." in shown.text
+    assert "holds ETH-USD SHORT 0.4" in shown.text
+    assert "today +1.20 · closed −12.30 · open +0.50 USDC after fees" in shown.text
 
 
-@pytest.mark.parametrize(
-    ("label", "answer", "reason"),
-    [
-        ("Size", "0,01", "with a point"),
-        ("Size", "-1", "not a plain number"),
-        ("Size", "1e3", "not a plain number"),
-        ("Size", "NaN", "not a plain number"),
-        ("Size", "٣", "not a plain number"),
-        ("Target %", "0", "above zero"),
-        ("Slippage", "0.123", "Two decimals"),
-        ("Slippage", "none", "cannot be empty"),
-        ("Slippage", "9", "at most 5 %"),
-        ("Symbols", "FOO", "FOO is no market"),
-        ("Alert age", "1.5", "whole seconds"),
-    ],
-)
-async def test_a_value_that_cannot_be_used_is_asked_for_again(
-    world: ChatWorld, label: str, answer: str, reason: str
-) -> None:
+async def test_silence_is_told_with_the_last_alert(world: ChatWorld) -> None:
     ann = world.user(1)
     strategy, _ = await ready(world, ann)
-    before = await world.desk.strategy(await world.trader(ann), strategy.id)
-    menu = await world.tap(ann, await opened(world, ann), "Edit")
-    assert menu is not None
-    await world.tap(ann, menu, label)
-    said = await world.say(ann, answer)
-    assert reason in said.text
-    assert "/cancel" in said.text
-    assert await world.desk.strategy(await world.trader(ann), strategy.id) == before
-    assert "Left" in (await world.say(ann, "/cancel")).text
-
-
-async def test_none_empties_a_value(world: ChatWorld) -> None:
-    ann = world.user(1)
-    strategy, _ = await ready(world, ann)
-    for answer in ("0.5", "none"):
-        menu = await world.tap(ann, await opened(world, ann), "Edit")
-        assert menu is not None
-        await world.tap(ann, menu, "Size")
-        await world.say(ann, answer)
-    view = await world.desk.strategy(await world.trader(ann), strategy.id)
-    assert view.default_size is None
-
-
-async def test_pause_and_resume(world: ChatWorld) -> None:
-    ann = world.user(1)
-    await ready(world, ann)
-    paused = await world.tap(ann, await opened(world, ann), "Pause")
-    assert paused is not None
-    assert "· paused" in paused.text
-    assert "Send a test alert" not in paused.labels()
-    resumed = await world.tap(ann, paused, "Resume")
-    assert resumed is not None
-    assert "paused" not in resumed.text
+    me = await world.trader(ann)
+    world.desk._tell(me.id, StrategySilent(strategy.id, 24, "2026-05-04T10:00:00+00:00"))
+    await world.notify()
+    said = await world.latest(ann)
+    assert "main: no alert for 24 h" in said.text
+    assert said.labels() == ["Open the strategy"]
 
 
 async def test_deleting_needs_a_second_tap(world: ChatWorld) -> None:

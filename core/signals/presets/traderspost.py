@@ -1,0 +1,243 @@
+"""TradersPost: `ticker`, `action`, and `sentiment` for the position after the order."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from core.signals.alert import (
+    Action,
+    Alert,
+    Force,
+    Level,
+    MarketPosition,
+    OrderKind,
+    Size,
+    SizeUnit,
+    TakeProfit,
+    Target,
+    Terms,
+    Trailing,
+)
+from core.signals.fields import BELOW_STOP, BELOW_TARGET
+from core.signals.presets.common import (
+    FLAT,
+    LONG,
+    OPPOSITE,
+    POSITIONS,
+    SHORT,
+    Content,
+    Moment,
+    Preset,
+    distance,
+    hint_of,
+    plain,
+    position_share,
+    unsupported,
+)
+from core.signals.presets.reader import Fields, given_secret
+from core.signals.presets.strategy import entry, message
+
+_ACTIONS: Final = {
+    **dict.fromkeys(("buy", "long", "bullish"), "buy"),
+    **dict.fromkeys(("sell", "short", "bearish"), "sell"),
+    **dict.fromkeys(("exit", "close", "flat"), "exit"),
+    "cancel": "cancel",
+    "add": "add",
+}
+_KINDS: Final = {
+    **{kind.value: kind.value for kind in OrderKind},
+    "stoplimit": "stop_limit",
+    "trailingstop": "trailing_stop",
+}
+_FORCES: Final = {
+    "gtc": "gtc",
+    "day": "day",
+    "ioc": "ioc",
+    "fok": "fok",
+    "opg": "opg",
+    "cls": "cls",
+}
+_UNITS: Final = {
+    "fixedquantity": SizeUnit.BASE,
+    "dollaramount": SizeUnit.USD,
+    "riskdollaramount": SizeUnit.RISK_USD,
+    "riskpercent": SizeUnit.RISK_PERCENT,
+    "percentofequity": SizeUnit.EQUITY_PERCENT,
+    "percentofposition": SizeUnit.POSITION_PERCENT,
+}
+_OTHERS: Final = ("pointer", "prevposition", "code", "signaltoken", "botuuid", "apisecret")
+
+
+def _knows(content: Content) -> bool:
+    if not isinstance(content, Mapping):
+        return False
+    names = {plain(name) for name in content}
+    return {"ticker", "action"} <= names and not names & set(_OTHERS)
+
+
+def _secret(content: Content) -> str | None:
+    assert isinstance(content, Mapping)
+    return given_secret(Fields(content))
+
+
+def _alert(content: Content, moment: Moment) -> Alert:
+    assert isinstance(content, Mapping)
+    fields = Fields(content)
+    action = fields.choice(_ACTIONS, "action")
+    if action is None:
+        raise fields.fault(
+            "action",
+            "action_missing",
+            "The alert has no action.",
+            "It is one of buy, sell, exit, cancel and add.",
+        )
+    time = fields.time(moment, "time")
+    wish = _wish(fields, action)
+    opens = wish.action in (Action.LONG, Action.SHORT, Action.ADD)
+    return replace(
+        wish,
+        symbol=fields.symbol("ticker", "symbol"),
+        cancels=wish.action is not Action.CANCEL and fields.flag("cancel") is not False,
+        terms=_terms(fields, moment) if opens else Terms(),
+        take_profit=_take_profit(fields) if opens else (),
+        stop_loss=_stop_loss(fields) if opens else None,
+        trailing=_trailing(fields) if opens else None,
+        time=time,
+        hint=hint_of(time, moment),
+    )
+
+
+def _wish(fields: Fields, action: str) -> Alert:
+    """What is to become of the position. A buy while long and a sell while short do nothing; adding
+    is an action of its own. Without sentiment a sell while long closes it and opens a short.
+    """
+    sentiment = fields.choice(POSITIONS, "sentiment")
+    size = _size(fields)
+    wish = Alert(action=None, symbol="", target=None if sentiment is None else Target(sentiment))
+    if action == "cancel":
+        return replace(wish, action=Action.CANCEL)
+    if action == "add":
+        only = sentiment if sentiment in (LONG, SHORT) else None
+        return replace(wish, action=Action.ADD, size=size, only=only, target=None)
+    if action == "exit":
+        return _exit(replace(wish, target=None), size, None)
+    way = LONG if action == "buy" else SHORT
+    if sentiment is FLAT:
+        return replace(wish, action=Action.CLOSE, only=OPPOSITE[way])
+    if sentiment is OPPOSITE[way]:
+        return _exit(wish, size, OPPOSITE[way])
+    return replace(wish, action=entry(way), size=size, unless=way)
+
+
+def _exit(wish: Alert, size: Size | None, only: MarketPosition | None) -> Alert:
+    """A part where a quantity is given, else all."""
+    if size is not None and size.unit in (SizeUnit.RISK_USD, SizeUnit.RISK_PERCENT):
+        size = None
+    if size is not None and size.unit is SizeUnit.POSITION_PERCENT:
+        size = position_share(size.value)
+    action = Action.CLOSE if size is None else Action.REDUCE
+    return replace(wish, action=action, size=size, only=only)
+
+
+def _size(fields: Fields) -> Size | None:
+    quantity = fields.quantity("quantity")
+    unit = fields.choice(_UNITS, "quantityType") or SizeUnit.BASE
+    return None if quantity is None else Size(quantity, unit)
+
+
+def _terms(fields: Fields, moment: Moment) -> Terms:
+    kind = fields.choice(_KINDS, "orderType") or "market"
+    if kind == "market":
+        return Terms()
+    if kind not in ("limit", "stop"):
+        raise unsupported(
+            f"An order of type {kind} cannot be placed.",
+            "Use market, limit or stop.",
+            field="orderType",
+        )
+    price = fields.amount("limitPrice" if kind == "limit" else "stopPrice")
+    if price is None and kind == "limit":
+        price = fields.amount("price", "signalPrice")
+    if price is None:
+        raise fields.fault(
+            "orderType", "price_missing", f"A {kind} order needs a price.", f"Add {kind}Price."
+        )
+    force = fields.choice(_FORCES, "timeInForce")
+    if force in ("fok", "opg", "cls"):
+        raise unsupported(
+            f"The timeInForce {force} cannot be had.",
+            "Use gtc, day or ioc.",
+            field="timeInForce",
+        )
+    expires = _rest_of_day(moment.now) if force == "day" else None
+    if kind == "stop":
+        return Terms(OrderKind.STOP, price, None, expires)
+    if force == "ioc":
+        return Terms(OrderKind.LIMIT, price, Force.IOC)
+    return Terms(OrderKind.LIMIT, price, Force.GTT, expires)
+
+
+def _rest_of_day(now: dt.datetime) -> dt.timedelta:
+    """Until midnight in UTC, and at least a minute: markets here have no closing time."""
+    today = now.astimezone(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return max(today + dt.timedelta(days=1) - now, dt.timedelta(minutes=1))
+
+
+def _take_profit(fields: Fields) -> tuple[TakeProfit, ...]:
+    inner = fields.child("takeProfit")
+    if inner is None:
+        return ()
+    level = inner.level(BELOW_TARGET, price="limitPrice", percent="percent", offset="amount")
+    return () if level is None else (TakeProfit(level),)
+
+
+def _stop_loss(fields: Fields) -> Level | None:
+    inner = fields.child("stopLoss")
+    if inner is None or plain(inner.text("type") or "") == "trailingstop":
+        return None
+    return inner.level(BELOW_STOP, price="stopPrice", percent="percent", offset="amount")
+
+
+def _trailing(fields: Fields) -> Trailing | None:
+    inner = fields.child("stopLoss")
+    if inner is None or plain(inner.text("type") or "") != "trailingstop":
+        return None
+    percent = inner.percent("trailPercent", "percent")
+    if percent is not None:
+        return Trailing(distance(percent, BELOW_STOP, "stopLoss.trailPercent"))
+    offset = inner.amount("trailAmount", "trailPrice", "amount")
+    if offset is None:
+        raise inner.fault(
+            "type",
+            "level_missing",
+            "A trailing stop has no distance.",
+            "Add trailPercent or trailAmount.",
+        )
+    return Trailing(Level(offset=offset))
+
+
+def _template(secret: str) -> str:
+    return message(
+        {
+            "secret": secret,
+            "ticker": "{{ticker}}",
+            "action": "{{strategy.order.action}}",
+            "sentiment": "{{strategy.market_position}}",
+            "time": "{{timenow}}",
+        }
+    )
+
+
+PRESET: Final = Preset(
+    name="traderspost",
+    title="TradersPost",
+    line="ticker, action and sentiment; takeProfit and stopLoss inside.",
+    place='a field "secret" beside ticker and action (TradersPost itself has it in the address)',
+    knows=_knows,
+    secret_of=_secret,
+    alert_of=_alert,
+    template=_template,
+)

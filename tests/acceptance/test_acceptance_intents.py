@@ -1,0 +1,132 @@
+"""Intents that take more than one order, and those that come while another is under way."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from tests.acceptance.house import House
+from tests.acceptance.until import until
+
+TICKER = "BTC-USD"
+LIFETIME_BLOCKS = 14
+
+
+async def traded(house: House, side: str) -> Decimal:
+    rows = [row for row in await house.fills() if row["side"] == side]
+    return sum((Decimal(row["size"]) for row in rows), Decimal(0))
+
+
+async def test_a_reversal_closes_first_and_opens_the_other_way_once(desk_on_both: House) -> None:
+    house = desk_on_both
+    await house.alert("buy", size="0.01")
+    await house.position_is(TICKER, "0.01")
+    await house.sees("protected on chain")
+    await house.alert("short", size="0.004")
+    await house.position_is(TICKER, "-0.004", within_s=40)
+    await house.rests(("STOP_LIMIT", "BUY", "0.004"), ("TAKE_PROFIT", "BUY", "0.004"), within_s=40)
+    assert (await traded(house, "BUY"), await traded(house, "SELL")) == (
+        Decimal("0.01"),
+        Decimal("0.014"),
+    )
+    await house.sees("SHORT", "filled", "protected on chain")
+
+
+async def test_a_sell_that_leaves_the_chart_flat_never_opens_a_short(desk: House) -> None:
+    answer = await desk.alert("sell", size="0.01", market_position="flat")
+    assert answer["status"] == "REJECTED"
+    await desk.alert("buy", size="0.01")
+    await desk.position_is(TICKER, "0.01")
+    await desk.alert("sell", size="0.02", market_position="flat")
+    await desk.position_is(TICKER, "0")
+    assert await traded(desk, "SELL") == Decimal("0.01")
+
+
+async def test_a_close_does_not_wait_for_an_entry_that_finds_no_match(desk: House) -> None:
+    await desk.control("faults", fill_withheld=True)
+    await desk.alert("buy", size="0.01")
+    answer = await desk.alert("close")
+    await desk.control("faults", clear=True)
+    assert answer["status"] in ("PENDING", "REJECTED")
+    await desk.sees("not filled", within_s=40)
+    assert await desk.fills() == [], "the entry filled after the close had cancelled it"
+    assert await desk.chain_size(TICKER) == 0
+
+
+async def test_a_close_right_behind_an_entry_whose_answer_was_lost_ends_flat(
+    desk_on_both: House,
+) -> None:
+    house = desk_on_both
+    await house.control("faults", answer_lost=1)
+    entry = await house.alert("buy", size="0.01")
+    assert entry["status"] in ("PENDING", "FILLED", "ACCEPTED")
+    await house.control("faults", clear=True)
+    await house.alert("close")
+
+    async def flat_and_told() -> bool:
+        return await house.chain_size(TICKER) == 0 and any(
+            "closed" in one.text or "not filled" in one.text for one in house.user.screen()
+        )
+
+    await until(flat_and_told, 60)
+    assert await traded(house, "BUY") == await traded(house, "SELL")
+
+
+async def test_what_waits_behind_an_entry_is_not_opened_after_a_close(desk: House) -> None:
+    await desk.control("faults", fill_withheld=True)
+    await desk.alert("buy", size="0.01")
+    await desk.alert("buy", size="0.02")
+    await desk.alert("close")
+    await desk.control("faults", clear=True)
+    await desk.sees("A close came before this was carried out", within_s=60)
+    assert await desk.fills() == []
+
+
+async def test_a_close_goes_on_until_nothing_is_left(desk: House) -> None:
+    """Its first order lives out its blocks without a match; the next one finds one."""
+    await desk.alert("buy", size="0.01")
+    await desk.position_is(TICKER, "0.01")
+    await desk.control("faults", fill_withheld=True)
+    answer = await desk.alert("close")
+    assert answer["status"] == "ACCEPTED"
+    await desk.height_past(await desk.height() + LIFETIME_BLOCKS)
+    await desk.control("faults", clear=True)
+    await desk.position_is(TICKER, "0", within_s=60)
+    closing = [row for row in await desk.fills() if row["side"] == "SELL"]
+    assert answer["order_id"] not in {row["orderId"] for row in closing}
+    assert sum(Decimal(row["size"]) for row in closing) == Decimal("0.01")
+
+
+async def test_an_order_that_waits_is_cancelled_by_an_alert_and_the_stop_stays(desk: House) -> None:
+    await desk.alert("buy", size="0.005")
+    await desk.rests(("STOP_LIMIT", "SELL", "0.005"), ("TAKE_PROFIT", "SELL", "0.005"))
+    low = str((await desk.oracle(TICKER)) * Decimal("0.95") // 1)
+    await desk.alert("buy", size="0.002", type="limit", price=low)
+    await desk.rests(
+        ("LIMIT", "BUY", "0.002"), ("STOP_LIMIT", "SELL", "0.005"), ("TAKE_PROFIT", "SELL", "0.005")
+    )
+    await desk.alert("cancel")
+    await desk.rests(("STOP_LIMIT", "SELL", "0.005"), ("TAKE_PROFIT", "SELL", "0.005"))
+    again = await desk.alert("cancel")
+    assert (again["status"], again["reason"]["code"]) == ("REJECTED", "nothing_to_cancel")
+
+
+async def test_sync_makes_the_chart_s_position_the_target(desk: House) -> None:
+    async def chart(position: str, size: str) -> None:
+        await desk.alert("buy", sync=True, market_position=position, market_position_size=size)
+
+    await chart("long", "0.01")
+    await desk.position_is(TICKER, "0.01")
+    await chart("long", "0.004")
+    await desk.position_is(TICKER, "0.004")
+    await chart("short", "0.002")
+    await desk.position_is(TICKER, "-0.002", within_s=40)
+    await chart("flat", "0")
+    await desk.position_is(TICKER, "0")
+
+
+async def test_two_exits_in_the_same_second_both_act(desk: House) -> None:
+    await desk.alert("buy", size="0.01")
+    await desk.position_is(TICKER, "0.01")
+    await desk.alert("reduce", size="0.003", id="exit-1")
+    await desk.alert("reduce", size="0.004", id="exit-2")
+    await desk.position_is(TICKER, "0.003", within_s=40)

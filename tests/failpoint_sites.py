@@ -1,0 +1,126 @@
+"""Reads in the source where the desk writes durably or sends: the failpoints of the program.
+
+`core/failpoints.py` names the place that asked for a write or a send; this finds all such places
+without running anything, so that a place that no test dies at cannot go unnoticed.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+ROOMS: Final = ("core", "handlers")
+LEDGER: Final = ROOT / "core/ledger"
+# Hands that write or send for others, with what their callers are asked by.
+TRANSACTIONS: Final = frozenset({"executing", "transaction"})
+BROADCASTING: Final = "core.trading.venue"
+PASSED: Final = "passed"
+CHAT_SENDERS: Final = frozenset({"handlers.chat.sending", "handlers.chat.deletions"})
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place that writes or sends: module and lines of the call. `what`: commit or send."""
+
+    module: str
+    first: int
+    last: int
+    what: str
+
+    def is_at(self, place: str) -> bool:
+        """Whether a place as `core.failpoints.site` names it is this one."""
+        module, _, line = place.rpartition(":")
+        return module == self.module and self.first <= int(line) <= self.last
+
+    def __str__(self) -> str:
+        return f"{self.module}:{self.first} ({self.what})"
+
+
+def module_of(path: Path) -> str:
+    """The dotted name of a source file."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+def sources() -> Iterator[tuple[Path, ast.Module]]:
+    """The files of the rooms, without the paper network, which is a tenant of its own."""
+    for room in ROOMS:
+        for path in sorted((ROOT / room).rglob("*.py")):
+            if "paper" not in path.relative_to(ROOT).parts:
+                yield path, ast.parse(path.read_text())
+
+
+def committers() -> dict[str, frozenset[str]]:
+    """By module of the ledger: its functions that commit a transaction of their own."""
+    found: dict[str, frozenset[str]] = {}
+    for path in LEDGER.rglob("*.py"):
+        names = set()
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.AsyncFunctionDef) and any(
+                _called(call) == "commit" and _owner(call) == "ledger" for call in _calls(node)
+            ):
+                names.add(node.name)
+        found[path.stem] = frozenset(names)
+    return found
+
+
+def sites() -> list[Site]:
+    """Every place outside the ledger that commits, and every place that sends."""
+    writers = committers()
+    found = []
+    for path, tree in sources():
+        module = module_of(path)
+        if LEDGER in path.parents or module == "core.failpoints":
+            continue
+        for call in _calls(tree):
+            name, owner = _called(call), _owner(call)
+            what = None
+            commits = name in TRANSACTIONS or (name == "commit" and owner == "ledger")
+            if commits or name in writers.get(owner or "", ()):
+                what = "commit"
+            elif (name == "broadcast" and owner == "venue") or (
+                name == PASSED and owner == "failpoints"
+            ):
+                what = "send"
+            if what is not None:
+                found.append(Site(module, call.lineno, call.end_lineno or call.lineno, what))
+    return found
+
+
+def strays() -> list[str]:
+    """Sends that pass no failpoint: nodes are given transactions by the venue alone, Telegram
+    messages by one module of the chat.
+    """
+    found = []
+    for path, tree in sources():
+        module = module_of(path)
+        for call in _calls(tree):
+            name, owner = _called(call), _owner(call)
+            to_node = name == "broadcast" and owner == "node" and not module.startswith("core.dydx")
+            to_chat = owner == "bot" and (name or "").startswith(("send_", "edit_", "delete_"))
+            if (to_node and module != BROADCASTING) or (to_chat and module not in CHAT_SENDERS):
+                found.append(f"{module}:{call.lineno} {owner}.{name}")
+    return found
+
+
+def _calls(tree: ast.AST) -> Iterator[ast.Call]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield node
+
+
+def _called(call: ast.Call) -> str | None:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else None
+
+
+def _owner(call: ast.Call) -> str | None:
+    """The last name before the dot of a call: `x.ledger.commit()` has `ledger`."""
+    if not isinstance(call.func, ast.Attribute):
+        return None
+    value = call.func.value
+    if isinstance(value, ast.Attribute):
+        return value.attr.lstrip("_")
+    return value.id.lstrip("_") if isinstance(value, ast.Name) else None
