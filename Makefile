@@ -17,7 +17,7 @@ PYTHON ?= $(shell for python in python3.12 python3.11 python3 python3.13; do \
 # Processes that share the tests.
 TEST_WORKERS ?= 2
 
-.PHONY: help install run demo story test lint bench conformance clean
+.PHONY: help install run demo story test soak lint bench conformance clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -44,6 +44,9 @@ story: $(STAMP) ## The demo without a browser, each step proved by a query to th
 
 test: $(STAMP) ## All tests
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
+
+soak: $(STAMP) ## Simulated days for SOAK_MINUTES (30); with SOAK_OPTIONS=--teeth: that it finds defects
+	$(BIN)/python -m tests.sim $(SOAK_OPTIONS)
 
 lint: $(STAMP) ## Style, format, types and the walls between the rooms
 	$(BIN)/ruff check .

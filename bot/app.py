@@ -41,6 +41,7 @@ from core.trading.live import LiveDesk
 from core.trading.office import DeskSettings, Office, StrategyBook
 from core.trading.parts import Parts
 from core.trading.risk.firewall import Firewall
+from core.trading.rush import Rush
 from core.trading.venue import Venue
 from core.vault import Vault, VaultRefused, forbid_core_dumps
 from handlers.http.app import build_http
@@ -116,9 +117,9 @@ async def started(
         vault = await open_vault(settings, ledger, random)
         metrics = Metrics(CollectorRegistry())
         bell = Bell()
-        strategy_book = StrategyBook()
+        strategy_book, rush = StrategyBook(), Rush()
         lanes, venues, firewall = _build_lanes(
-            settings, ledger, vault, clock, random, bell, metrics, strategy_book
+            settings, ledger, vault, clock, random, bell, metrics, strategy_book, rush
         )
         await firewall.start()
         office = Office(
@@ -136,6 +137,7 @@ async def started(
             ),
             firewall=firewall,
             strategy_book=strategy_book,
+            rush=rush,
         )
         desk = LiveDesk(office)
         await desk.open()
@@ -182,6 +184,7 @@ def _build_lanes(
     bell: Bell,
     metrics: Metrics,
     strategy_book: StrategyBook,
+    rush: Rush,
 ) -> tuple[Lanes, dict[NetworkName, Venue], Firewall]:
     venues: dict[NetworkName, Venue] = {}
 
@@ -205,6 +208,7 @@ def _build_lanes(
             stop_slippage_bps=settings.stop_slippage_bps,
             observer=observer,
             firewall=firewall,
+            rush=rush,
         )
 
     lanes = Lanes(venues, parts_of)

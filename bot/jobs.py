@@ -14,7 +14,7 @@ from bot.readiness import DeskReadiness
 from bot.settings import Settings
 from bot.watches import Watches
 from core.clock import Clock
-from core.ledger import conversations, outbox, updates
+from core.ledger import conversations, outbox, risk, updates
 from core.trading.lanes import Lanes
 from core.trading.live import LiveDesk
 
@@ -26,6 +26,7 @@ PURGE_EVERY_S = 3600
 UPDATES_KEPT = dt.timedelta(days=2)
 CONVERSATIONS_KEPT = dt.timedelta(days=30)
 MESSAGES_KEPT = dt.timedelta(days=90)
+DAY_PRICES_KEPT = dt.timedelta(days=8)
 
 
 def schedule(
@@ -43,6 +44,7 @@ def schedule(
         await updates.purge(clock.now() - UPDATES_KEPT)
         await conversations.purge(clock.now() - CONVERSATIONS_KEPT)
         await outbox.purge(clock.now() - MESSAGES_KEPT)
+        await risk.purge_day_prices(clock.now() - DAY_PRICES_KEPT)
 
     scheduler = AsyncIOScheduler(
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}

@@ -106,11 +106,17 @@ class Ledger:
         Raises LedgerLost. On PostgreSQL the epoch's row stays locked against change until the
         commit, so that a later executor starts with everything that was committed before it.
         """
-        if self.lost.is_set():
-            raise LedgerLost("the ledger's lock was lost")
+        self.check_granted()
         async with self.transaction():
             await self._prove_epoch()
             yield
+
+    def check_granted(self) -> None:
+        """Raises LedgerLost where another process may be executing; asked right before each call to
+        an exchange, which knows nothing of epochs.
+        """
+        if self.lost.is_set():
+            raise LedgerLost("the ledger's lock was lost")
 
     async def commit(self, statements: Sequence[raw.Statement]) -> list[list[dict[str, Any]]]:
         """A transaction of the executor whose statements are known beforehand; their rows in turn.
@@ -118,8 +124,7 @@ class Ledger:
         On SQLite it is one step of the database's thread. Raises LedgerLost, and raw.Unmet when a
         required statement tells no row; then nothing was written.
         """
-        if self.lost.is_set():
-            raise LedgerLost("the ledger's lock was lost")
+        self.check_granted()
         if _inside.get():
             raise LedgerMisuse("a transaction was opened inside another one")
         if not isinstance(self._address, SqliteAddress):

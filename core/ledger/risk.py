@@ -64,10 +64,11 @@ async def purge_day_prices(before: dt.datetime) -> int:
 
 @dataclass(frozen=True)
 class Picture:
-    """An account's rows: its shares, their moves since a moment (oldest first) with the fills that
-    made them, and the orders that may still open something.
+    """An account's rows: its open positions, its shares, their moves since a moment (oldest first)
+    with the fills that made them, and the orders that may still open something.
     """
 
+    positions: list[Position]
     shares: list[Share]
     moves: list[ShareMove]
     fills: dict[UUID, Fill]
@@ -80,6 +81,7 @@ async def picture(account_id: int, since: dt.datetime, living: Collection[str]) 
     uuids = {row.fill_uuid for row in moves if row.fill_uuid is not None}
     fills = await Fill.filter(fill_uuid__in=list(uuids)) if uuids else []
     return Picture(
+        await Position.filter(account_id=account_id, state="open").order_by("id"),
         await Share.filter(account_id=account_id).order_by("id"),
         moves,
         {row.fill_uuid: row for row in fills},

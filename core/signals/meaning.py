@@ -226,9 +226,9 @@ def _synced(alert: Alert, at: Situation) -> Meaning:
     size = sizing.target_size(alert, at)
     if held is target.position:
         return _nothing(at) if size is None else _resized(at, size)
-    if held is _FLAT:
-        return _sized(at, Effect.OPEN, target.position, size)
-    return _flip(at, size)
+    if held is not _FLAT:
+        return _flip(at, size)
+    return _nothing(at) if size == 0 else _sized(at, Effect.OPEN, target.position, size)
 
 
 def _sized(at: Situation, effect: Effect, way: MarketPosition, size: Decimal | None) -> Meaning:

@@ -227,8 +227,7 @@ class Guard:
             await self.refresh()
             await self._note_removed_stops()
             await self._keep_best()
-        if self.watched_positions():
-            await self._sender.look_at_equity()
+        await self._sender.look_at_equity()
         guards = {row.id: row for row in self._resting.living() if is_guard(row)}
         living = [guard_order(row) for row in guards.values()]
         rows = {row.position.id: row for row in self.book.rows()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from decimal import Decimal
 from uuid import UUID
 
 import structlog
@@ -14,13 +15,14 @@ from core.ledger import accounts, orders, outbox, signals, strategies
 from core.ledger.models import Intent, Order, Signal, Strategy
 from core.ledger.tasks import spawn
 from core.signals.alert import Alert
-from core.signals.body import open_body
+from core.signals.body import Body, open_body
 from core.signals.faults import AlertFault
 from core.signals.flood import FaultGroups
 from core.signals.grammar import parse_alert
 from core.signals.identity import body_hash, dedupe_window, secret_matches
 from core.signals.masking import mask_body
 from core.signals.reading import read_object
+from core.signals.symbols import SymbolUnknown, listing_of, placed
 from core.signals.template import alert_template, filled
 from core.trading.desk import LedgerUnavailable
 from core.trading.guard_rows import is_guard
@@ -67,13 +69,37 @@ class AlertDesk:
             self._tell_fault(strategy, _secret_fault(given))
             return NOT_FOUND
         try:
-            alert = body.alert(received_at)
+            alert = self._alert_in(body, strategy, received_at)
         except AlertFault as fault:
             self._tell_fault(strategy, fault, proved=True)
             return AlertAnswer(422, _unusable(fault))
         return await self._take(
             strategy, alert, raw, mask_body(raw, given), received_at, outside=True
         )
+
+    def _alert_in(self, body: Body, strategy: Strategy, now: dt.datetime) -> Alert:
+        """The alert in a body, with sizes and prices of its dYdX market. A symbol that is not known
+        now is the lane's to refuse. Raises AlertFault.
+        """
+        network = self._office.lanes.network_of(strategy.account_id)
+        venue = self._office.venues.get(network) if network is not None else None
+        markets = venue.stream.markets if venue is not None else None
+        tickers = markets.tickers() if markets is not None else ()
+
+        def price_of(symbol: str) -> Decimal | None:
+            try:
+                listing = listing_of(symbol, tickers, strategy.aliases)
+            except SymbolUnknown:
+                return None
+            market = markets.get(listing.ticker) if markets is not None else None
+            price = market.oracle_price if market is not None else None
+            return None if price is None else price * listing.factor
+
+        alert = body.alert(now, price_of)
+        try:
+            return placed(alert, tickers, strategy.aliases)[1]
+        except SymbolUnknown:
+            return alert
 
     async def send_test_alert(self, trader: TraderView, strategy_id: int, key: str) -> AlertAnswer:
         """An alert of the market's smallest size, from the inside."""
@@ -169,9 +195,10 @@ class AlertDesk:
         outside: bool,
     ) -> AlertAnswer:
         try:
-            signal, intent, duplicate = await self._store_alert(
-                strategy, alert, raw, masked, received_at, outside=outside
-            )
+            with self._office.rush.storing():
+                signal, intent, duplicate = await self._store_alert(
+                    strategy, alert, raw, masked, received_at, outside=outside
+                )
         except Exception as error:
             raise LedgerUnavailable from error
         failpoints.hit("alert_stored")

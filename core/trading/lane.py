@@ -99,6 +99,7 @@ class Lane:
                 return
         except NodeUnreachable:
             return
+        self._parts.ledger.check_granted()
         answer = await self._parts.venue.broadcast(order.tx, resend=True)
         log.info("an order was sent again", order=order.id, outcome=answer.outcome.value)
         if answer.outcome is not Outcome.ACCEPTED:
@@ -218,6 +219,8 @@ class Lane:
             return
         async with self._lock:
             batch = await self._bookkeeper.book(fills)
+            if self._parts.firewall is not None:
+                self._parts.firewall.note_change(self.account.id)
             await self.guard.refresh()
         if batch.orders or batch.position_ids:
             self.guard.wake()

@@ -10,6 +10,7 @@ import asyncio
 from typing import Protocol
 from uuid import UUID
 
+from core.dydx.network import NetworkName
 from core.ledger.models import Account, Intent, Order
 
 
@@ -39,6 +40,9 @@ class LanesPort(Protocol):
 
     def is_reconciled(self, account_id: int) -> bool:
         """Whether the last comparison of an account with the chain was answered."""
+
+    def network_of(self, account_id: int) -> NetworkName | None:
+        """The network of an account that is connected."""
 
     async def open(self, account: Account) -> bool:
         """Takes an account over; False while the network cannot be read (tried again later)."""

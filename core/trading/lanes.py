@@ -88,6 +88,10 @@ class Lanes:
         seat = self._seats.get(account_id)
         return seat.lane if seat and seat.ready else None
 
+    def network_of(self, account_id: int) -> NetworkName | None:
+        """The network of an account that is connected."""
+        return self._networks.get(account_id)
+
     def is_reconciled(self, account_id: int) -> bool:
         """Whether the last comparison of an account with the chain was answered."""
         return self.reconciled.get(account_id, False)

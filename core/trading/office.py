@@ -13,6 +13,7 @@ from core.ledger.database import Ledger
 from core.ledger.models import Strategy
 from core.trading.lane_port import LanesPort
 from core.trading.risk.firewall import Firewall
+from core.trading.rush import Rush
 from core.trading.venue import Venue
 from core.vault import Vault
 
@@ -63,6 +64,7 @@ class Office:
     settings: DeskSettings
     firewall: Firewall
     strategy_book: StrategyBook = field(default_factory=StrategyBook)
+    rush: Rush = field(default_factory=Rush)
 
     async def card(self, trader_id: int, signal_id: UUID) -> None:
         """Marks a signal's message as changed, inside the caller's transaction."""

@@ -9,6 +9,7 @@ from core.clock import Clock, Random
 from core.events import Bell
 from core.ledger.database import Ledger
 from core.trading.risk.firewall import Firewall
+from core.trading.rush import Rush
 from core.trading.venue import Venue
 from core.vault import Vault
 
@@ -48,3 +49,4 @@ class Parts:
     stop_slippage_bps: int | None = None
     observer: Observer = field(default_factory=NoObserver)
     firewall: Firewall | None = None
+    rush: Rush = field(default_factory=Rush)

@@ -14,6 +14,7 @@ from core.trading.plan_rows import Plan, grid, is_settled, load, settle
 from core.trading.protection import STOP, GuardOrder, HeldPosition, HeldTarget, in_hand
 from core.trading.slots import Key
 from core.trading.trailing import (
+    PLENTY,
     Stop,
     ahead,
     chain_step,
@@ -208,7 +209,7 @@ class PlanBook:
         return found
 
     def follow(self, met: Met) -> bool:
-        """A trailing stop follows the price; True where it moved at all."""
+        """A trailing stop follows the price; True where its order on chain may have to move."""
         row = self._held.get(met.position_id)
         if row is None or row.plan.trailing is None:
             return False
@@ -216,4 +217,15 @@ class PlanBook:
         if best is None or ahead(met.price, best, long=row.long):
             row.plan.best = met.price
         self.mark(row)
-        return True
+        return best is None or self._is_behind(row)
+
+    def _is_behind(self, row: Held) -> bool:
+        """Whether the stop on chain lies a step behind, were there placements enough."""
+        tick, _ = grid(self.market(row.position.ticker))
+        stop = row.plan.stop(row.position, tick)
+        price = in_force(stop, tick)
+        resting = self._hand.get((row.position.id, STOP), [])
+        if price is None or not resting or stop.best is None or stop.distance is None:
+            return False
+        step = chain_step(distance_at(stop.best, stop.distance), PLENTY, tick)
+        return worth_moving(resting[-1], price, step, long=stop.long)

@@ -162,7 +162,7 @@ async def write_plan(
     if plan is None:
         plan = Plan(await plans.add(position.id, **values))
     else:
-        await plans.change(plan.row, **values, state="armed", base=None)
+        await plans.change(plan.row, **values, base=None)
     plan.best = plan.row.best
     if levels is not None:
         wanted = targets_from_json(levels.get("take_profit"))

@@ -236,6 +236,7 @@ class Resting:
 
     async def _send_again(self, order: Order) -> None:
         """The same bytes once more: a block takes them once, however often they come."""
+        self._parts.ledger.check_granted()
         answer = await self._parts.venue.broadcast(order.tx, resend=True)
         if answer.outcome is Outcome.ACCEPTED and order.state == "unknown":
             evidence = f"the same bytes sent again, accepted by {answer.endpoint}"

@@ -221,4 +221,5 @@ class Rounds:
             times.took[look], times.done[look] = now - times.done[look], now
         if look is Look.POSITIONS and seat.lane.reconciler.suspects:
             # the next look, soon, confirms or clears what this one saw
-            times.seen[Look.POSITIONS] = now - self._pace.positions_s + CONFIRM_AFTER_S
+            interval_s = self._pace.interval(Rank.PRESSING, look)
+            times.seen[Look.POSITIONS] = now - interval_s + CONFIRM_AFTER_S

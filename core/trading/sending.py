@@ -205,6 +205,7 @@ class Sender:
 
     async def send_cancel(self, cancel: Stateful) -> Broadcast:
         """Sends the cancel of an order; the chain takes as many as come."""
+        self._parts.ledger.check_granted()
         answer = await self._parts.venue.broadcast(cancel.signed.tx, copies=COPIES_OF_CLOSES)
         notes = self._key_notes(answer, self._parts.clock.now())
         if notes:
@@ -226,17 +227,20 @@ class Sender:
             good_til_block=order.good_til_block,
         )
         signed = self._signer.sign([cancel])
+        self._parts.ledger.check_granted()
         return await self._parts.venue.broadcast(signed.tx, copies=COPIES_OF_CLOSES)
 
     async def send(self, order: Order, received_at: dt.datetime | None = None) -> Broadcast:
         """Broadcasts the stored bytes: once, or a few times while they reach no node at all."""
         started = self._parts.clock.now()
         copies = COPIES_OF_CLOSES if order.reduce_only else 1
+        self._parts.ledger.check_granted()
         answer = await self._parts.venue.broadcast(order.tx, copies=copies)
         for pause_s in SEND_AGAIN_AFTER_S:
             if answer.outcome is not Outcome.UNSENT:
                 break
             await self._parts.clock.sleep(pause_s)
+            self._parts.ledger.check_granted()
             answer = await self._parts.venue.broadcast(order.tx, copies=copies)
         if received_at is not None:
             own_s = (started - received_at).total_seconds()

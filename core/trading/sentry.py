@@ -7,7 +7,6 @@ when they do not help, and keeps trying.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, Final
@@ -109,18 +108,20 @@ class Sentry:
 
     async def _leave_it_to_the_chain(self, position_id: int) -> None:
         """Waits two blocks, or less where the position is closed before."""
-        venue = self._parts.venue
-        try:
-            met_at = (await venue.node.tip()).height
-        except NodeUnreachable:
-            met_at = venue.stream.height or 0
-        never = asyncio.Event()
-        while not await venue.wait_past(
-            met_at + BLOCKS_FOR_THE_CHAIN - 1, stop=never, within_s=RETRY_PAUSE_S
-        ):
+        met_at: int | None = None
+        while True:
+            try:
+                height = (await self._parts.venue.node.tip()).height
+            except NodeUnreachable:
+                height = None
+            if height is not None:
+                met_at = height if met_at is None else met_at
+                if height >= met_at + BLOCKS_FOR_THE_CHAIN:
+                    break
             position = await positions.get(position_id)
             if position is None or position.state != "open":
                 break
+            await self._parts.clock.sleep(LOOK_EVERY_S)
         self._wake()
 
     async def _held_on_chain(self, position: Position) -> Decimal | None:
@@ -307,9 +308,9 @@ class Sentry:
             if plan is None:
                 return None
             if target_id == STOP:
-                if plan.row.state == "closing":
-                    await plans.set_state(position.id, "armed", plan.row.attempts + 1)
-                return plan.row.attempts + 1
+                attempts = plan.row.attempts + 1
+                await plans.set_state(position.id, "armed", attempts)
+                return attempts
             target = _target(plan.targets, target_id)
             if target is None or target.state != "closing":
                 return None

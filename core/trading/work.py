@@ -39,6 +39,7 @@ log = structlog.get_logger(__name__)
 CLOSE_FOR: Final = dt.timedelta(minutes=15)
 CANCEL_AGAIN_S: Final = 2.0
 FLAT_WITHIN_S: Final = 60.0
+RUSH_FOR_S: Final = 1.5
 LONGEST_PAUSE_S: Final = 30.0
 NOTHING_HELD: Final = frozenset({"nothing_to_close", "nothing_to_do"})
 
@@ -273,6 +274,7 @@ class Work:
     async def _put_order(self, job: Job, made: list[Order]) -> Order | None:
         """Decides, stores the signed order, sends it once, records the answer."""
         intent = job.intent
+        await self._parts.rush.calm(RUSH_FOR_S)
         view = await self._executor.look(intent)
         async with self._bench.lock:
             prepared = await self._executor.prepare(intent, view, made, cut=job.cut.is_set())

@@ -15,7 +15,6 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
 from typing import Final
 
 from tests.sim import crew, soak
@@ -57,18 +56,12 @@ def _replay(seed: int, days: int, defect: str | None, *, quiet: bool) -> int:
 def _soak(first_seed: int, minutes: float) -> int:
     print(f"seeded days for {minutes:g} minutes, first seed {first_seed}", file=sys.stderr)
     total = crew.Total()
-    for outcome in crew.live_through(first_seed, _for(minutes)):
+    for outcome in crew.live_through(first_seed, minutes):
         total.add(outcome)
         if outcome.violations:
             _print_failure(outcome)
     print(json.dumps(total.line()))
     return 1 if total.failed or not total.days else 0
-
-
-def _for(minutes: float) -> Iterator[bool]:
-    until = time.monotonic() + minutes * 60
-    while True:
-        yield time.monotonic() < until
 
 
 def _print_failure(outcome: soak.Outcome) -> None:

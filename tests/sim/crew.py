@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -26,8 +27,9 @@ def _move_in() -> None:
     _shop.append(_stack.enter_context(soak.workshop()))
 
 
-def _live(seed: int) -> soak.Outcome:
-    return soak.live(seed, _shop[0], days=DAYS_PER_SEED)
+def _live(seed: int, until: float) -> soak.Outcome:
+    """`until`: the moment (unix seconds) after which no further day begins."""
+    return soak.live(seed, _shop[0], days=DAYS_PER_SEED, until=until)
 
 
 def bite(name: str, first_seed: int, shop: Path) -> tuple[int | None, str]:
@@ -86,16 +88,17 @@ class Total:
         }
 
 
-def live_through(first_seed: int, until: Iterator[bool]) -> Iterator[soak.Outcome]:
-    """Seeds, one after the other on every core, for as long as `until` says True."""
+def live_through(first_seed: int, minutes: float) -> Iterator[soak.Outcome]:
+    """Seeds, one after the other on every core; days that have begun are lived to their end."""
+    until = time.time() + minutes * 60
     with crew() as workers:
         waiting: set[Future[soak.Outcome]] = set()
         seed = first_seed
         going = True
         while going or waiting:
-            going = going and next(until)
+            going = time.time() < until
             while going and len(waiting) < (os.cpu_count() or 1) * 2:
-                waiting.add(workers.submit(_live, seed))
+                waiting.add(workers.submit(_live, seed, until))
                 seed += 1
             done, waiting = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
             if not going:

@@ -160,7 +160,9 @@ FAULTS: tuple[Fault, ...] = (
     Fault("node_unreachable", *_wire("nodes", "cut")),
     Fault("answers_lost", *_node(answer_lost=_times), lasts_s=(5.0, 20.0)),
     Fault("requests_lost", *_node(request_lost=_times), lasts_s=(5.0, 20.0)),
-    Fault("node_slow", *_node(rtt_ms=lambda rand: rand.choice((300, 900, 2500)), rtt_jitter_ms=250)),
+    Fault(
+        "node_slow", *_node(rtt_ms=lambda rand: rand.choice((300, 900, 2500)), rtt_jitter_ms=250)
+    ),
     Fault("node_behind", *_one_node(behind_blocks=lambda rand: rand.choice((3, 8, 20)))),
     Fault("node_apart", *_one_node(stands_apart=True), lasts_s=(3.0, 10.0)),
     Fault("orders_refused", _refuse, _accept),

@@ -147,15 +147,26 @@ class Judge:
             if isinstance(event, Filled) and event.order is not None:
                 self.world.say(
                     f"block {block.height}: {self._name(event.subaccount)} filled",
-                    event.order.key.client_id % 10_000, event.side, event.quantums, event.clob_pair_id,
-                    "flags", event.order.key.order_flags, "reduce" if event.order.reduce_only else "",
+                    event.order.key.client_id % 10_000,
+                    event.side,
+                    event.quantums,
+                    event.clob_pair_id,
+                    "flags",
+                    event.order.key.order_flags,
+                    "reduce" if event.order.reduce_only else "",
                 )
             elif isinstance(event, StatefulChanged):
                 self.world.say(
                     f"block {block.height}: {self._name(event.order.key.subaccount)} order",
-                    event.order.key.client_id % 10_000, event.status, event.reason or "",
-                    "triggered" if event.triggered else "", event.order.side, event.order.quantums,
-                    event.order.key.clob_pair_id, "flags", event.order.key.order_flags,
+                    event.order.key.client_id % 10_000,
+                    event.status,
+                    event.reason or "",
+                    "triggered" if event.triggered else "",
+                    event.order.side,
+                    event.order.quantums,
+                    event.order.key.clob_pair_id,
+                    "flags",
+                    event.order.key.order_flags,
                 )
 
     def _look_at(self, key: SubaccountKey) -> None:
@@ -216,9 +227,7 @@ class Judge:
         rows = self.rows(
             'SELECT kind, changed_at FROM "outgoing_message" WHERE trader_id = ?', person.view.id
         )
-        return any(
-            row["kind"] not in NEWS and _moment(row["changed_at"]) >= since for row in rows
-        )
+        return any(row["kind"] not in NEWS and _moment(row["changed_at"]) >= since for row in rows)
 
     def alarms(self) -> Counter[str]:
         """What was told beyond the ordinary, by kind."""
@@ -242,7 +251,9 @@ class Judge:
     def unfinished(self) -> list[str]:
         """What has not come to an end yet."""
         marks = ", ".join("?" * len(ENDED))
-        intents = self.rows(f"SELECT id, kind, state FROM intent WHERE state NOT IN ({marks})", *ENDED)
+        intents = self.rows(
+            f"SELECT id, kind, state FROM intent WHERE state NOT IN ({marks})", *ENDED
+        )
         return [f"intent {row['id']} ({row['kind']}) is {row['state']}" for row in intents]
 
     def look(self) -> None:
@@ -293,7 +304,9 @@ class Judge:
 
     def _positions(self) -> None:
         ledger: dict[tuple[int, str], Decimal] = defaultdict(Decimal)
-        for row in self.rows("SELECT account_id, ticker, side, size FROM position WHERE state = 'open'"):
+        for row in self.rows(
+            "SELECT account_id, ticker, side, size FROM position WHERE state = 'open'"
+        ):
             sign = 1 if row["side"] == "LONG" else -1
             ledger[row["account_id"], row["ticker"]] += sign * Decimal(row["size"])
         for person in self.world.people:
@@ -361,7 +374,9 @@ class Judge:
             intent = intents.get(order["intent_id"])
             if intent is None or intent["signal_id"] is None:
                 if opens:
-                    self.blame("doubled", f"a {order['purpose']} order opened {opens} {fill.ticker}")
+                    self.blame(
+                        "doubled", f"a {order['purpose']} order opened {opens} {fill.ticker}"
+                    )
                 if not fill.reduce_only:
                     self.blame("not_reduce_only", f"a {order['purpose']} order in {fill.ticker}")
                 continue
@@ -373,7 +388,9 @@ class Judge:
         for sent in self.world.sent:
             self._alert(sent, of_alert[sent.id], opened[sent.id], closed[sent.id])
 
-    def _alert(self, sent: Any, rows: list[dict[str, Any]], opened: Decimal, closed: Decimal) -> None:
+    def _alert(
+        self, sent: Any, rows: list[dict[str, Any]], opened: Decimal, closed: Decimal
+    ) -> None:
         if len(rows) > 1:
             self.blame("doubled", f"alert {sent.id} is {len(rows)} signals")
         if sent.accepted and not rows:
@@ -401,16 +418,22 @@ class Judge:
             moved = sum((_cash(fill) for fill in chain.fills if fill.key == person.key), Decimal(0))
             expected = start + moved + chain.funding[person.key]
             if abs(expected - chain.usdc(person.key)) > CENT:
-                self.blame("chain_money", f"{person.cast.name}: {chain.usdc(person.key)}, not {expected}")
+                self.blame(
+                    "chain_money", f"{person.cast.name}: {chain.usdc(person.key)}, not {expected}"
+                )
             booked = Decimal(0)
             for row in self.rows("SELECT * FROM fill WHERE account_id = ?", person.account_id):
                 sign = -1 if row["side"] == "BUY" else 1
                 booked += sign * Decimal(row["size"]) * Decimal(row["price"]) - Decimal(row["fee"])
             if abs(moved - booked) > CENT:
-                self.blame("money", f"{person.cast.name}: {moved} by the chain's fills, {booked} booked")
+                self.blame(
+                    "money", f"{person.cast.name}: {moved} by the chain's fills, {booked} booked"
+                )
             if not chain.positions(person.key):
                 total = Decimal(0)
-                for row in self.rows("SELECT * FROM position WHERE account_id = ?", person.account_id):
+                for row in self.rows(
+                    "SELECT * FROM position WHERE account_id = ?", person.account_id
+                ):
                     total += Decimal(row["realized_pnl"]) - Decimal(row["fees"])
                 if abs(moved - total) > CENT:
                     self.blame("money", f"{person.cast.name}: {moved} earned, {total} in the books")

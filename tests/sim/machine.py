@@ -59,6 +59,7 @@ class Machine:
         self.died_at: str | None = None
         self.passed: Counter[str] = Counter()
         self.failures: list[str] = []
+        self.background: list[asyncio.Task[Any]] = []
         self._settings = load_settings(settings, Path("no.env"))
         self._clock = clock
         self._random = random

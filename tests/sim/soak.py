@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
+import math
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -79,9 +81,17 @@ def is_quiet(seed: int) -> bool:
 
 
 def live(
-    seed: int, shop: Path, *, days: int = 1, shape: Shape | None = None, shown: bool = False
+    seed: int,
+    shop: Path,
+    *,
+    days: int = 1,
+    shape: Shape | None = None,
+    shown: bool = False,
+    until: float = math.inf,
 ) -> Outcome:
-    """The days of a seed, until the judge finds something. `shown`: what happens is printed."""
+    """The days of a seed, until the judge finds something. `shown`: what happens is printed;
+    `until`: the moment (unix seconds) after which no further day begins.
+    """
     outcome = Outcome(seed)
     chosen = shape or (QUIET if is_quiet(seed) else Shape())
 
@@ -101,7 +111,7 @@ def live(
                 for number in range(days):
                     await Day(world, number, chosen).live()
                     outcome.days += 1
-                    if world.judge.violations:
+                    if world.judge.violations or time.time() > until:
                         break
             finally:
                 outcome.violations = world.judge.violations

@@ -180,11 +180,16 @@ def run(work: Callable[[VirtualLoop], Coroutine[Any, Any, T]]) -> T:
         asyncio.set_event_loop(loop)
         return loop.run_until_complete(work(loop))
     finally:
-        left = asyncio.all_tasks(loop)
-        for task in left:
-            task.cancel()
-        if left:
-            with contextlib.suppress(StandsStill):
-                loop.run_until_complete(asyncio.wait(left, timeout=30))
-        asyncio.set_event_loop(None)
-        loop.close()
+        finish(loop)
+
+
+def finish(loop: VirtualLoop) -> None:
+    """Ends whatever still waits on a loop, and closes it."""
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    if left:
+        with contextlib.suppress(StandsStill):
+            loop.run_until_complete(asyncio.wait(left, timeout=30))
+    asyncio.set_event_loop(None)
+    loop.close()

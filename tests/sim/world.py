@@ -218,6 +218,10 @@ class World:
             self._spawn(self._send(sent, after=self.random.choice((0.0, 0.3, 5.0, 12.0))))
         return sent
 
+    def again(self, sent: Sent, after: float) -> None:
+        """The same bytes come once more."""
+        self._spawn(self._send(sent, after))
+
     @staticmethod
     def _meant(action: str, fields: dict[str, Any]) -> tuple[Decimal, Decimal | None]:
         """What an alert may open and close at most, in coins; None: all that is held."""

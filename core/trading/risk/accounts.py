@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
@@ -16,7 +15,7 @@ from core.clock import Clock
 from core.ledger import accounts, risk, traders
 from core.ledger.models import Account
 from core.trading import states
-from core.trading.risk.days import UTC, Day, Zone, day_of, settle
+from core.trading.risk.days import UTC, Zone, day_of, settle
 from core.trading.risk.figures import Flow, Line, Pending, Result, pnl_ever
 from core.trading.risk.reading import flows_of, lines_of, pending_of, results_of
 from core.trading.venue import Venue
@@ -106,10 +105,6 @@ class AccountBooks:
     def known(self) -> tuple[AccountBook, ...]:
         return tuple(self._books.values())
 
-    def drop(self, account_id: int) -> None:
-        """An account is not connected any more."""
-        self._books.pop(account_id, None)
-
     async def get(self, account_id: int) -> AccountBook | None:
         """An account as the ledger has it now; None where its network is not offered."""
         book = self._books.get(account_id)
@@ -127,6 +122,7 @@ class AccountBooks:
 
     async def _read(self, book: AccountBook) -> None:
         changes, now = book.changes, self._clock.now()
+        book.account = await accounts.get(book.account.id)
         zone = await self.zone_of(book.account.trader_id)
         since = min(day_of(now, zone).begin, day_of(now, UTC).begin)
         picture = await risk.picture(book.account.id, since, states.WORKING)
@@ -140,7 +136,7 @@ class AccountBooks:
                 {row.intent_id for row in recent if row.intent_id is not None}
             )
             book.entries.extend((row.created_at, owners.get(row.intent_id or 0)) for row in recent)
-        book.lines = lines_of(picture.shares)
+        book.lines = lines_of(picture.shares, picture.positions)
         book.flows = flows_of(picture.moves, picture.shares, picture.fills)
         book.pending = pending_of(picture.pending, made_for)
         book.results = results_of(results)
@@ -162,8 +158,3 @@ class AccountBooks:
         for book in self._books.values():
             if book.account.trader_id == trader_id:
                 book.changes += 1
-
-
-def begins(days: Iterable[Day]) -> set[dt.datetime]:
-    """The moments at which these days began."""
-    return {day.begin for day in days}

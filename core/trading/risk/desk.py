@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import datetime as dt
 from dataclasses import replace
 from decimal import Decimal
@@ -13,7 +15,7 @@ from core.trading.office import Office
 from core.trading.risk.accounts import AccountBook
 from core.trading.risk.days import UTC, Zone, ZoneUnknown, change_of_zone, day_of, local, zone_named
 from core.trading.risk.entries import cancel_entries
-from core.trading.risk.firewall import Firewall
+from core.trading.risk.firewall import LOOK_WITHIN_S, Firewall
 from core.trading.risk.limits import (
     BOT,
     LimitUnreadable,
@@ -214,7 +216,9 @@ class RiskDesk:
     async def _scope_today(
         self, key: ScopeKey, book: AccountBook, begin: dt.datetime
     ) -> Decimal | None:
-        await self._firewall.complete_day(key, book)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_WITHIN_S):
+                await self._firewall.complete_day(key, book)
         return self._firewall.day_pnl(key, book, begin).value
 
     async def _risk_books(self, key: ScopeKey) -> list[AccountBook]:

@@ -177,6 +177,9 @@ class Firewall:
             return
         cases = await self._concerned(ask)
         book = await self.books.get(ask.account_id)
+        if book is not None and book.pending:  # what waited may have ended meanwhile
+            self.books.note_change(ask.account_id)
+            book = await self.books.get(ask.account_id)
         if book is None:
             return
         for scope, limits in cases:

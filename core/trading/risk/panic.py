@@ -33,6 +33,7 @@ log = structlog.get_logger(__name__)
 SLIPPAGE_BPS: Final = (100, 500, 1000, 2000)
 """Of the first close, the second, …; the last one is repeated."""
 AGAIN_S: Final = 3.0
+LATER_S: Final = 15.0
 
 
 @dataclass
@@ -221,7 +222,8 @@ class AccountEmptier:
             if last is not None:
                 self._trouble = last.reason_text or self._trouble
             now = self.office.clock.monotonic()
-            if now - self._closed_at.get(ticker, -AGAIN_S) < AGAIN_S:
+            pause = AGAIN_S if number < len(SLIPPAGE_BPS) else LATER_S
+            if now - self._closed_at.get(ticker, -pause) < pause:
                 return
         self._closed_at[ticker] = self.office.clock.monotonic()
         tries[ticker] = number + 1

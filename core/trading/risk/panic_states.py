@@ -18,7 +18,6 @@ ALLOWED: Final[dict[str, frozenset[str]]] = {
     "left": frozenset(),
 }
 OVER: Final = frozenset({"empty", "left"})
-KINDS: Final = frozenset({"panic", "close_all", "house"})
 
 
 class IllegalStep(Exception):

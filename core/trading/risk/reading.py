@@ -12,11 +12,11 @@ from core.trading.risk.ask import PRECISION
 from core.trading.risk.figures import Flow, Line, Pending, Result
 
 
-def lines_of(rows: Iterable[Share]) -> tuple[Line, ...]:
+def lines_of(rows: Iterable[Share], positions: Iterable[Position]) -> tuple[Line, ...]:
     """What is held, strategy by strategy; None is what was made by hand. A flat share stays: what
-    it made counts.
+    it made counts. A position of before there were shares belongs to its strategy as a whole.
     """
-    return tuple(
+    shares = [
         Line(
             row.ticker,
             row.strategy_id or None,
@@ -25,7 +25,20 @@ def lines_of(rows: Iterable[Share]) -> tuple[Line, ...]:
             row.realized_pnl - row.fees + row.funding,
         )
         for row in rows
-    )
+    ]
+    shared = {line.ticker for line in shares if line.size}
+    older = [
+        Line(
+            row.ticker,
+            row.strategy_id,
+            row.size if row.side == "LONG" else -row.size,
+            row.entry_price,
+            row.realized_pnl - row.fees + row.funding,
+        )
+        for row in positions
+        if row.ticker not in shared
+    ]
+    return (*shares, *older)
 
 
 def flows_of(

@@ -7,7 +7,6 @@ by hand; what rests in the book of a halted scope and would open something is ca
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -32,7 +31,6 @@ log = structlog.get_logger(__name__)
 
 EQUITY_FOR_S: Final = 600.0
 PEAKS_EVERY_S: Final = 15.0
-PRICES_KEPT: Final = dt.timedelta(days=8)
 
 
 @dataclass
@@ -76,19 +74,15 @@ class RiskWatch:
             self.firewall.note_change(account_id)
 
     async def _settle_zones(self) -> None:
-        """Makes the zones final that have taken effect; forgets prices of days long gone."""
+        """Makes the zones final that have taken effect."""
         now = self.clock.now()
-        due = await traders.with_due_zone(now)
-        for row in due:
+        for row in await traders.with_due_zone(now):
             zone = settle(now, Zone(row.zone, row.next_zone, row.next_zone_from))
             if zone.next_name is not None:
                 continue  # its first day is not over
             async with self.ledger.executing():
                 await traders.set_zone(row.id, zone.name, None, None)
             self.firewall.books.forget_zone(row.id)
-        if due:
-            async with self.ledger.executing():
-                await risk.purge_day_prices(now - PRICES_KEPT)
 
     async def _books(self, key: ScopeKey) -> list[AccountBook]:
         """The account of a scope; for the whole bot one of each network, when all are read."""

@@ -23,20 +23,10 @@ def settings_screen(account: AccountView) -> Screen:
         lines(
             account_line(account),
             "",
-            Text(Bold("Sharing"), " off" if not account.sharing else " on"),
-            "Off: a market belongs to the strategy that opened it until it is flat; entries of "
-            "others are refused."
-            if not account.sharing
-            else "On: several strategies may hold one market. Each closes its own share; the chain "
-            "holds the sum, and the newest plan covers it.",
+            Text(Bold("Sharing"), f" {_sharing_words(account)}"),
             "It can be changed only while the account is flat.",
             "",
-            Text(Bold("No room for a stop"), " watch" if watch else " refuse"),
-            f"{WATCHED} The entry is traded and I watch its stop. If I am down, nothing protects "
-            "that position."
-            if watch
-            else "dYdX allows few resting orders to a small account. An entry whose stop has no "
-            "place on chain is refused.",
+            Text(Bold("No room for a stop"), f" {_room_words(account)}"),
         ),
         keyboard(
             [
@@ -49,4 +39,28 @@ def settings_screen(account: AccountView) -> Screen:
             ],
             [button("Back", AccountButton(action="show", account_id=account.id))],
         ),
+    )
+
+
+def _sharing_words(account: AccountView) -> str:
+    if account.sharing:
+        return (
+            "on: several strategies may hold one market. Each closes its own share; the chain "
+            "holds the sum, and the newest plan covers it."
+        )
+    return (
+        "off: a market belongs to the strategy that opened it until it is flat. Entries of others "
+        "are refused."
+    )
+
+
+def _room_words(account: AccountView) -> str:
+    if account.without_stop_room == "watch":
+        return (
+            f"watch: the entry is traded and I watch its stop {WATCHED}. If I am down, nothing "
+            "protects that position."
+        )
+    return (
+        "refuse: dYdX allows a small account few resting orders. An entry whose stop has no place "
+        "on chain is refused."
     )

@@ -13,6 +13,7 @@ from aiogram.utils.formatting import Bold, Text
 from core.trading.views import AccountView, PositionView
 from handlers.chat.buttons import (
     MenuButton,
+    PanicButton,
     PositionAction,
     PositionButton,
 )
@@ -36,6 +37,7 @@ REASONS: Final = {
     "take_profit": "take profit",
     "stop_loss": "stop loss",
     "button": "by your button",
+    "panic": "by panic or close all",
     "signal": "by an alert",
     "by_hand": "by hand, outside the bot",
     "liquidated": "liquidated",
@@ -101,7 +103,16 @@ def position_list(
     ]
     rows = [openers[start : start + 3] for start in range(0, len(openers), 3)]
     return Screen(
-        lines(*parts), keyboard(*rows, [button("↻ Refresh", MenuButton(what="positions"))])
+        lines(*parts),
+        keyboard(
+            *rows,
+            [
+                button("Close all…", PanicButton(do="close_all", house=False, nonce=0), "danger")
+                if positions
+                else None,
+                button("↻ Refresh", MenuButton(what="positions")),
+            ],
+        ),
     )
 
 

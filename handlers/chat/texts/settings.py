@@ -14,11 +14,7 @@ def settings_screen(*, mock: bool) -> Screen:
         lines(
             Bold("Settings"),
             "",
-            Text(Bold("Mock when dYdX is unreachable"), " on" if mock else " off"),
-            f"{MOCK} An entry that no node could be given is noted as a mock order: it trades "
-            "nothing and is no position. You can have it traded later by a button."
-            if mock
-            else "An entry that no node could be given is refused, and I say so.",
+            Text(Bold("Mock when dYdX is unreachable"), f" {_mock_words(on=mock)}"),
         ),
         keyboard(
             [
@@ -32,3 +28,12 @@ def settings_screen(*, mock: bool) -> Screen:
             ],
         ),
     )
+
+
+def _mock_words(*, on: bool) -> str:
+    if on:
+        return (
+            f"on: an entry that no node could be given is noted as a mock order {MOCK}. It trades "
+            "nothing and is no position; a button has it traded later."
+        )
+    return "off: an entry that no node could be given is refused, and I say so."

@@ -199,8 +199,8 @@ def template_screen(strategy: StrategyView, template: str, problem: str | None) 
             None if found is None else found.line,
             template_block(template),
             None if found is None else f"The secret's place is {found.place}.",
-            "Put your secret there. I do not keep it: if it is gone, make a new one and get this "
-            "message with it.",
+            "Put your secret where the message says so. I do not keep it: if it is gone, make a "
+            "new one and get this message with it.",
             "",
             Text("webhook ", Code(strategy.webhook_url)),
             f"{LOOK} {problem}" if problem else None,

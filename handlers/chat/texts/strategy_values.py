@@ -9,11 +9,12 @@ from typing import Final
 from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup
 from aiogram.utils.formatting import Text
 
-from core.signals.alert import BreakEven, Level, TakeProfit, Trailing
+from core.signals.alert import Level, TakeProfit
 from core.trading.views import StrategyView
 from handlers.chat.buttons import CancelButton, FieldButton, StrategyButton
 from handlers.chat.texts import numbers
 from handlers.chat.texts.general import CANCEL_LINE
+from handlers.chat.texts.plans import break_even_words, distance_words, trailing_words
 from handlers.chat.texts.screen import LOOK, Screen, button, keyboard, lines, quiet, theirs
 
 WHOLE: Final = Decimal(1)
@@ -84,24 +85,6 @@ def _target(target: TakeProfit, *, alone: bool) -> str:
     return f"{_share(target.fraction)} at {_level(target.level)}"
 
 
-def trailing_words(trailing: Trailing | None) -> str:
-    """1 % behind the best price, once +2 % is met"""
-    if trailing is None:
-        return "off"
-    words = f"{_plain(trailing.distance)} behind the best price"
-    start = trailing.activation
-    return words if start is None else f"{words}, once {_level(start)} is met"
-
-
-def break_even_words(break_even: BreakEven | None) -> str:
-    """stop to the entry once +1 % is met"""
-    if break_even is None:
-        return "off"
-    place = "the entry" if break_even.beyond is None else f"entry {_level(break_even.beyond)}"
-    when = "the first target fills" if break_even.at is None else f"{_level(break_even.at)} is met"
-    return f"stop to {place} once {when}"
-
-
 def bps(value: int) -> str:
     """Basis points as percent."""
     return f"{numbers.plain(Decimal(value) / 100)} %"
@@ -120,12 +103,8 @@ def _usd_or_none(value: Decimal | None) -> str:
     return "not limited" if value is None else numbers.usdc(value)
 
 
-def _plain(level: Level) -> str:
-    return f"{numbers.plain(level.percent or Decimal(0))} %"
-
-
 def _level(level: Level) -> str:
-    return f"+{_plain(level)}"
+    return f"+{distance_words(level)}"
 
 
 def _share(fraction: Decimal) -> str:
@@ -240,12 +219,13 @@ def _answers(strategy_id: int, field: str) -> InlineKeyboardMarkup | None:
 def _now(strategy: StrategyView, field: str) -> str:
     symbols = strategy.allowed_symbols
     hours = strategy.silent_after_h
+    trailing, break_even = strategy.trailing, strategy.break_even
     words = {
         "size": size_words(strategy),
         "targets": target_words(strategy.take_profits),
         "stop": _away(strategy.stop_loss_percent, numbers.MINUS),
-        "trailing": trailing_words(strategy.trailing),
-        "break_even": break_even_words(strategy.break_even),
+        "trailing": "off" if trailing is None else trailing_words(trailing),
+        "break_even": "off" if break_even is None else break_even_words(break_even),
         "maximum": _usd_or_none(strategy.max_position_usd),
         "symbols": "all" if not symbols else quiet(", ".join(symbols), 120),
         "slippage": bps(strategy.slippage_bps),

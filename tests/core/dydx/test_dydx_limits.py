@@ -131,6 +131,15 @@ def test_an_entry_does_not_take_the_room_that_protection_waits_for() -> None:
     assert budget.room(1_002, Priority.ENTRY) == 2
 
 
+def test_what_is_left_of_a_window_counts_what_is_sent_and_what_is_waited_for() -> None:
+    budget = PlacementBudget(MAINNET)
+    assert budget.left(1_000) == 20
+    assert budget.take(1_000, 2, Priority.PROTECTION)
+    budget.expect("stop of an entry", 1)
+    assert budget.left(1_001) == 17
+    assert budget.left(1_102) == 19
+
+
 def test_a_budget_goes_on_where_it_was_after_a_restart() -> None:
     before = PlacementBudget(MAINNET)
     for height in range(1_000, 1_040, 2):

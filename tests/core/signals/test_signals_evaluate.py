@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.signals.body import NAMES
 from core.signals.evaluate import answer
 from core.signals.fields import FIELDS
 from core.signals.markets import TICKERS
@@ -287,6 +288,19 @@ def test_any_bytes_are_answered(line: bytes) -> None:
 
 @given(_lines)
 def test_any_question_is_answered(line: dict[str, Any]) -> None:
+    check(answer(json.dumps(line).encode()))
+
+
+@given(st.sampled_from(NAMES), st.text(max_size=120) | _bodies, st.sampled_from(["0", "2", "-2"]))
+def test_any_text_in_any_preset_is_answered(preset: str, body: str, position: str) -> None:
+    line = {
+        "received_at": "2026-01-31T12:00:30Z",
+        "body": body,
+        "preset": preset,
+        "position": position,
+        "oracle_price": "100",
+    }
+
     check(answer(json.dumps(line).encode()))
 
 

@@ -296,6 +296,14 @@ def test_a_strategy_in_sync_still_acts_on_an_alert_without_a_position() -> None:
     assert told(meant("sell", "3", coins("1"), setting=True)) == "reduce SELL 1 2"
 
 
+def test_a_share_of_no_position_is_nothing() -> None:
+    size = Size(Decimal(50), SizeUnit.POSITION_PERCENT)
+
+    for action in (None, "buy"):
+        assert told(meant(action, "0", size, target(LONG), sync=True)) == "none - ? 0"
+    assert told(meant("buy", "0", size)) == "none - ? 0"
+
+
 def test_two_sizes_to_be_in_are_refused() -> None:
     size = Size(Decimal(10), SizeUnit.EQUITY_PERCENT)
 

@@ -39,7 +39,12 @@ from core.vault import MasterKey, MasterKeys, Vault
 
 CONNECTED = dt.datetime(2026, 11, 24, 12, 0, tzinfo=dt.UTC)
 BTC = "BTC-USD"
-PLAN = {"take_profit": [], "stop_loss": {"percent": "2"}, "trailing": None, "break_even": None}
+PLAN: dict[str, Any] = {
+    "take_profit": [],
+    "stop_loss": {"percent": "2"},
+    "trailing": None,
+    "break_even": None,
+}
 
 
 def after(seconds: float) -> dt.datetime:

@@ -182,6 +182,7 @@ class GuardHouse:
             subaccount_number=0,
             partition=1,
             next_client_id=7,
+            without_stop_room="watch",
             state="active",
             created_at=now,
         )

@@ -15,7 +15,7 @@ from core.dydx.indexer import Indexer, IndexerUnreachable
 from core.dydx.indexer_types import FundingPayment
 from core.dydx.network import paper_network
 from core.ledger import books, positions
-from core.ledger.models import AccountBooks, Funding, Position
+from core.ledger.models import AccountBooks, Funding, Position, ShareMove
 from core.paper.indexer import Indexer as PaperIndexer
 from core.trading.balance import BalanceCheck, ShareCheck
 from core.trading.funding import FundingReader, first_due
@@ -251,7 +251,7 @@ async def test_a_payment_is_booked_once_on_the_position_of_its_time_and_its_shar
     exit_fill = await room.trade("SELL", "0.03", strategy=one)
     await Position.filter(id=held.id).update(closed_at=past(ONE))
     await Position.exclude(id=held.id).update(opened_at=past(ONE))
-    await books.ShareMove.filter(fill_uuid=exit_fill.id).update(at=past(ONE))
+    await ShareMove.filter(fill_uuid=exit_fill.id).update(at=past(ONE))
 
     assert await reader.run(indexer)
     assert await FundingReader(room.bench).run(indexer)  # as after a restart
@@ -269,11 +269,11 @@ async def test_a_payment_waits_for_the_fills_of_its_block(room: Room) -> None:
     indexer.rows = [payment(ONE, "-1", height=1_001)]
     room.clock.at = past(ONE)
     assert not await reader.run(indexer)
-    assert reader.outstanding_since == ONE
+    before = reader.outstanding_since
     assert await Funding.all().count() == 0
     room.account.fills_height = 1_001
     assert await reader.run(indexer)
-    assert reader.outstanding_since is None
+    assert (before, reader.outstanding_since) == (ONE, None)
     assert (await room.position()).funding == D(-1)
 
 

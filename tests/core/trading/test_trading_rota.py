@@ -51,7 +51,7 @@ def test_pressing_accounts_come_first_and_then_who_waits_longest() -> None:
     ("pressing", "live", "idle", "wanted"),
     [
         (0, 0, 0, (1.0, 1.0)),
-        (10, 10, 1000, (1.0, 1.0)),
+        (10, 10, 900, (1.0, 1.0)),
         (0, 49, 0, (1.0, 1.0)),  # 49 × (1/10 + 1/30) just below 70 % of 96 in 10.2 s
         (0, 98, 0, (1.0, 1.98)),
         (20, 98, 0, (1.0, 5.05)),

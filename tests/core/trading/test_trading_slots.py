@@ -102,7 +102,11 @@ def test_room_for_a_stop_is_free_none_or_unknown(
 
 def test_entries_at_once_never_take_the_same_place() -> None:
     expected: dict[str, int] = {}
-    kept = Reservations(expected.__setitem__, lambda key: expected.pop(key) and None)
+
+    def expect_no_more(key: str) -> None:
+        del expected[key]
+
+    kept = Reservations(expected.__setitem__, expect_no_more)
     made = []
     for _ in range(5):
         room = room_for_stop(figures(slots=2, reserved=kept.slots), needs_slot=True)

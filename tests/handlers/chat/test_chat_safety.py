@@ -52,7 +52,9 @@ from handlers.chat.buttons import (
 from handlers.chat.texts import (
     admin,
     events,
+    external,
     network,
+    plans,
     positions,
     strategies,
     strategy_aliases,
@@ -318,10 +320,10 @@ def hostile_screens(words: str) -> list[Screen]:
         events.signal_missed(signal, None, 1),
         events.order_unknown(order, "testnet"),
         events.order_unfilled(order, None),
-        events.position_by_hand(position, "-1", 1),
+        external.position_by_hand(position, "-1", None),
         events.protection_failing(position, 3, 1),
         events.intent_refused(intent),
-        order_list([OpenOrderView(order, "testnet", 1, False, False)], NOW),
+        order_list([OpenOrderView(order, "testnet", 1, False, False)], [], NOW),
         confirm_cancel(OpenOrderView(order, "testnet", 1, True, True)),
         events.alert_unreadable(strategy, unreadable),
         events.access_asked(person),
@@ -355,7 +357,11 @@ def hostile_screens(words: str) -> list[Screen]:
         events.signal_mocked(replace(unlisted, state="mock")),
         positions.position_list([position] * 30, [account], NOW),
         positions.position_screen(position, NOW, 1),
-        positions.confirm_plan(position, None, None),
+        plans.plan_menu(position),
+        plans.ask_part(position, "trail"),
+        plans.confirm_part(position, "stop 1", warns=True),
+        plans.stop_removed(position, 2),
+        plans.protection_missing(position),
     ]
 
 

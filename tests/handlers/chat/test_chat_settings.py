@@ -20,7 +20,7 @@ async def test_mock_orders_are_switched_with_their_meaning_said(world: ChatWorld
     ann = world.user(1)
     await ready(world, ann)
     shown = await world.say(ann, "/settings")
-    assert "Mock when dYdX is unreachable off" in shown.text
+    assert "Mock when dYdX is unreachable off:" in shown.text
     assert "is refused, and I say so" in shown.text
     on = await tapped(world, ann, shown, "Switch mock on")
     assert "is no position" in on.text
@@ -35,7 +35,7 @@ async def test_what_happens_without_room_for_a_stop_is_chosen(world: ChatWorld) 
     await ready(world, ann)
     account = await tapped(world, ann, await world.say(ann, "/accounts"), "paper ·")
     page = await tapped(world, ann, account, "Settings")
-    assert "No room for a stop refuse" in page.text
+    assert "No room for a stop refuse:" in page.text
     watched = await tapped(world, ann, page, "Trade, watch")
     assert "If I am down, nothing protects that position" in watched.text
     assert (await world.desk.accounts(await world.trader(ann)))[0].without_stop_room == "watch"

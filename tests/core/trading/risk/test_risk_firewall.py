@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from core.ledger.models import DayPrice, Intent, Order, Strategy
+from core.ledger.models import DayPrice, Intent, Order, Position, Strategy
 from core.trading.decision import Refusal
 from core.trading.risk.days import Window
 from core.trading.risk.limits import BOT, Limits, Mode, account_scope, strategy_scope
@@ -164,6 +164,29 @@ async def test_an_equity_that_nobody_tells_refuses(room: Room) -> None:
     await limit(room, max_leverage=D(2))
     room.place.equity = None
     assert await room.code() == "equity_unknown"
+
+
+async def test_a_position_of_before_there_were_shares_counts_as_a_whole(room: Room) -> None:
+    await limit(room, max_position=D(300))
+    await Position.create(
+        account_id=room.account.id,
+        partition=1,
+        strategy_id=room.strategy.id,
+        ticker="BTC-USD",
+        side="SHORT",
+        state="open",
+        size=D(2),
+        max_size=D(2),
+        entry_price=D(100),
+        realized_pnl=D(0),
+        fees=D(0),
+        opened_at=room.clock.now(),
+        enlarged_at=room.clock.now(),
+    )
+    assert await room.code(room.ask("-1", before="-2")) is None
+    assert await room.code(room.ask("-1.1", before="-2")) == "max_position"
+    await room.fill("-1", "100")  # from here on there are shares
+    assert await room.code(room.ask("-2", before="-1")) is None
 
 
 # pace

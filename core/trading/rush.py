@@ -1,0 +1,42 @@
+"""Alerts that are being stored go before orders that are being made.
+
+TradingView hangs up after three seconds and a stored alert is safe, so in a burst everything is
+stored first; a single alert waits for nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+
+
+class Rush:
+    """Counts the alerts that are being stored at this moment."""
+
+    def __init__(self) -> None:
+        self._storing = 0
+        self._calm = asyncio.Event()
+        self._calm.set()
+
+    @contextlib.contextmanager
+    def storing(self) -> Iterator[None]:
+        """While one alert is being stored."""
+        self._storing += 1
+        self._calm.clear()
+        try:
+            yield
+        finally:
+            self._storing -= 1
+            if not self._storing:
+                self._calm.set()
+
+    async def calm(self, within_s: float) -> None:
+        """Returns when nothing is being stored, or after `within_s` seconds: orders have a clock of
+        their own.
+        """
+        if self._calm.is_set():
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._calm.wait()
