@@ -191,7 +191,10 @@ class Bookkeeper:
     async def _book_shares(self, told: Told, position: Position | None) -> Holders:
         fill = told.fill
         holders = await Holders.load(self._account, fill.ticker, position)
-        trade = trade_of(told, position, holders.planner())
+        belongs = position
+        if belongs is None and told.order is not None and told.order.position_id is not None:
+            belongs = await positions.get(told.order.position_id)
+        trade = trade_of(told, belongs, holders.planner())
         market = self._parts.venue.stream.markets.get(fill.ticker)
         exponent = min(int(fill.size.as_tuple().exponent), 0)
         await holders.book(
@@ -270,8 +273,8 @@ class Bookkeeper:
     async def _pass_on(self, position: Position, told: Told, holders: Holders) -> bool:
         """Gives a position to who holds it now, with his plan; False where it stays whose it was.
 
-        With the last strategy that held a part of it the plan goes too: what is left was made by
-        hand.
+        A strategy's plan goes with its last part; what then is left was made by hand, or of a
+        strategy without a plan. The plan of what was made by hand stays until another one comes.
         """
         was = position.strategy_id or BY_HAND
         now = holders.holder(was)
@@ -283,6 +286,8 @@ class Bookkeeper:
         plan, source = holders.plan_of(now)
         if plan is not None:
             await self._lay(position, plan, source)
+            return True
+        if was == BY_HAND:
             return True
         await plans.set_state(position.id, "done")
         if now == BY_HAND:

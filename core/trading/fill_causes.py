@@ -64,7 +64,9 @@ def cause_of(fill: IndexerFill, order: Order | None) -> Cause:
 
 
 def trade_of(told: Told, position: Position | None, planner: int) -> Trade:
-    """Whose shares a fill changes; the rules stand in `core.trading.shares`."""
+    """Whose shares a fill changes; the rules stand in `core.trading.shares`. `position`: the open
+    one, else the one that the order was made for.
+    """
     owner = planner or (position.strategy_id if position is not None else None) or BY_HAND
     order, intent = told.order, told.intent
     if told.cause in ("liquidated", "deleveraged"):

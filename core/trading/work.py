@@ -134,6 +134,9 @@ class Work:
         rows = await orders.of_intent(intent.id) if intent.state != "waiting" else []
         if not rows and not at_once and not job.overtakes:
             await self._wait_for_turn(job)
+        if not rows and wish_of(intent).cancels:
+            check_intent_age(intent, self._parts.clock.now())
+            await self._cancel_waiting(job)
         while not self._closing:
             made = await self._made(intent, rows)
             if job.overtakes and not at_once:
@@ -352,14 +355,24 @@ class Work:
         intent = job.intent
         check_intent_age(intent, self._parts.clock.now())
         ticker = str(intent.payload["ticker"])
+        if not await self._cancel_waiting(job):
+            raise Refusal("nothing_to_cancel", f"No order waits in {ticker}; nothing was sent.")
+        if not self._closing:
+            await self._endings.canceled(intent, ticker)
+
+    async def _cancel_waiting(self, job: Job) -> bool:
+        """Whether there were entries to cancel; each is proved gone then."""
+        intent = job.intent
         waiting = [
             row
             for row in self._resting.living()
-            if row.ticker == ticker and not is_guard(row) and await self._speaks_for(intent, row)
+            if row.ticker == intent.payload["ticker"]
+            and not is_guard(row)
+            and await self._speaks_for(intent, row)
         ]
         in_flight = await self._awaits_entries(job)
         if not waiting and not in_flight:
-            raise Refusal("nothing_to_cancel", f"No order waits in {ticker}; nothing was sent.")
+            return False
         for order in waiting:
             if order.cancel_asked_at is None:
                 async with self._bench.lock, self._parts.ledger.executing():
@@ -370,9 +383,9 @@ class Work:
             in_flight = await self._awaits_entries(job)
             left = [row for row in waiting if self._resting.get(row.order_uuid) is not None]
             if not left and not in_flight:
-                await self._endings.canceled(intent, ticker)
-                return
+                break
             await self._parts.clock.sleep(LOOK_EVERY_S)
+        return True
 
 
 async def _release_after(working: Working, reservation: Reservation) -> None:

@@ -88,15 +88,22 @@ class Nursery:
         return self._process.stdout
 
     def start(
-        self, folder: Path, environment: Mapping[str, str], arguments: tuple[str, ...] = ("run",)
+        self,
+        folder: Path,
+        environment: Mapping[str, str],
+        arguments: tuple[str, ...] = ("run",),
+        program: str = "bot.cli",
     ) -> BotProcess:
-        """Starts one in `folder`, with nothing in its environment but this."""
+        """Starts one in `folder`, with nothing in its environment but this. `program`: the module
+        whose `main` it is.
+        """
         name = f"perpgram-{next(self._numbers)}"
         request = {
             "arguments": arguments,
             "environment": {**clean_environment(), **environment},
             "folder": str(folder),
             "name": name,
+            "program": program,
         }
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(request) + "\n")

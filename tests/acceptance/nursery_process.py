@@ -1,8 +1,8 @@
 """Forks bots: this process has imported everything already, so that a bot starts at once.
 
-Reads one JSON object a line (`arguments`, `environment`, `folder`, `name`) and answers with the
-child's process id. A child is `perpgram` with these arguments and nothing else; how it ended is
-written to `<folder>/<name>.exit` as a number, negative for a signal.
+Reads one JSON object a line (`arguments`, `environment`, `folder`, `name`, `program`) and answers
+with the child's process id. A child is `perpgram` (or another program's `main`) with these arguments
+and nothing else; how it ended is written to `<folder>/<name>.exit` as a number, negative for a signal.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ EVERYTHING = (
     "handlers.chat.resuming",
     "core.ledger.engines.asyncpg",
     "core.ledger.engines.sqlite",
+    "tests.acceptance.desk_process",
     "uvloop",
 )
 PR_SET_PDEATHSIG = 1
@@ -96,11 +97,9 @@ def _become(request: dict[str, Any]) -> NoReturn:
         os.dup2(os.open(folder / f"{name}.{suffix}", flags, 0o600), number)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.closerange(3, 256)
-    from bot.cli import main as perpgram
-
     code: int | str | None = 0
     try:
-        perpgram(request["arguments"])
+        importlib.import_module(request["program"]).main(request["arguments"])
     except SystemExit as left:
         code = left.code
     except BaseException:

@@ -17,9 +17,11 @@ from core.events import (
     OrderUnknown,
     PositionChangedByHand,
     ProtectionFailing,
+    ProtectionMissing,
     SignalChanged,
     SignalMissed,
     SignalRefused,
+    StopRemoved,
 )
 from core.trading.views import IntentView, TraderView
 from tests.handlers.chat.chat_world import ChatWorld, chat_world
@@ -148,6 +150,8 @@ async def test_each_kind_of_event_has_its_message(world: ChatWorld) -> None:
         (OrderUnfilled(2), False, "not filled"),
         (PositionChangedByHand(position.id, "-0.005"), True, "changed outside the bot: −0.0050"),
         (ProtectionFailing(position.id, 5), True, "Tried 5 times. 0.0150 is still open"),
+        (ProtectionMissing(position.id, "x"), True, "the stop is not in force just now"),
+        (StopRemoved(position.id, 1), True, "I placed it again."),
         (IntentRefused(1), False, "There is no price for BTC-USD just now."),
         (
             AlertUnreadable(

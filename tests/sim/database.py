@@ -145,11 +145,19 @@ class Reader:
     """Reads the ledger's committed rows beside the bot."""
 
     def __init__(self, path: Path) -> None:
-        self._database = sqlite3.connect(path, isolation_level=None)
+        self._database = sqlite3.connect(path, isolation_level=None, timeout=0)
         self._database.row_factory = sqlite3.Row
 
     def rows(self, sql: str, *values: Any) -> list[dict[str, Any]]:
         return [dict(row) for row in self._database.execute(sql, values)]
+
+    def write(self, sql: str, *values: Any) -> bool:
+        """Changes a row; False where somebody else is in the middle of a transaction."""
+        try:
+            self._database.execute(sql, values)
+        except sqlite3.OperationalError:
+            return False
+        return True
 
     def close(self) -> None:
         self._database.close()

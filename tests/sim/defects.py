@@ -16,18 +16,11 @@ from unittest import mock
 from uuid import uuid4
 
 from core.dydx.node import Outcome
-from core.trading import (
-    bookkeeper,
-    executor,
-    guard,
-    intake,
-    lane,
-    reconcile,
-    resting,
-    sending,
-    work,
-)
-from core.trading.protection import STOP, Place, Step
+from core.dydx.orders import market_draft
+from core.ledger import intents, orders
+from core.signals.identity import body_hash
+from core.trading import guard, intake, reconcile, resting, sending, work
+from core.trading.protection import STOP, Place, Step, steps
 from core.trading.views import AlertAnswer
 from tests.sim.virtual import machine_now
 
@@ -55,8 +48,11 @@ def switched_on(name: str | None) -> Iterator[None]:
 def no_dedupe() -> Iterator[None]:
     """The same body is a new alert each time it comes."""
     number = itertools.count()
-    real = intake.body_hash
-    with mock.patch.object(intake, "body_hash", lambda raw: real(raw + str(next(number)).encode())):
+
+    def different(raw: bytes) -> str:
+        return body_hash(raw + str(next(number)).encode())
+
+    with mock.patch.object(intake, "body_hash", different):
         yield
 
 
@@ -116,30 +112,29 @@ def stop_not_placed() -> Iterator[None]:
 @defect
 def stop_of_wrong_size() -> Iterator[None]:
     """The successor of a stop covers half of what is held."""
-    real = guard.steps
 
-    def steps(*args: Any, **kwargs: Any) -> list[Step]:
+    def halved(*args: Any, **kwargs: Any) -> list[Step]:
         return [
             dataclasses.replace(step, size=step.size / 2)
             if isinstance(step, Place) and step.target_id == STOP and step.replaces is not None
             else step
-            for step in real(*args, **kwargs)
+            for step in steps(*args, **kwargs)
         ]
 
-    with mock.patch.object(guard, "steps", steps):
+    with mock.patch.object(guard, "steps", halved):
         yield
 
 
 @defect
 def leftover_kept() -> Iterator[None]:
-    """The orders of a closed position's plan stay where they are, and nobody waits for their end."""
+    """The orders of a closed position's plan stay, and nobody waits for their end."""
 
     async def keep(self: Any, order: Any) -> None:
         """Does nothing."""
 
     with (
         mock.patch.object(resting.Resting, "cancel", keep),
-        mock.patch.object(resting.Resting, "leftovers", lambda *args: False),
+        mock.patch.object(resting.Resting, "leftovers", return_value=False),
     ):
         yield
 
@@ -151,15 +146,15 @@ def fills_booked_twice() -> Iterator[None]:
     async def nothing_known(fill_uuids: Any) -> set[Any]:
         return set()
 
-    real = bookkeeper.orders.add_fill
+    real = orders.add_fill
 
     async def add(fill: Any) -> None:
         fill.fill_uuid = uuid4()
         await real(fill)
 
     with (
-        mock.patch.object(bookkeeper.orders, "known_fills", nothing_known),
-        mock.patch.object(bookkeeper.orders, "add_fill", add),
+        mock.patch.object(orders, "known_fills", nothing_known),
+        mock.patch.object(orders, "add_fill", add),
     ):
         yield
 
@@ -167,12 +162,11 @@ def fills_booked_twice() -> Iterator[None]:
 @defect
 def close_not_reduce_only() -> Iterator[None]:
     """What closes a position may open one the other way."""
-    real = executor.market_draft
 
     def draft(**kwargs: Any) -> Any:
-        return real(**{**kwargs, "reduce_only": False})
+        return market_draft(**{**kwargs, "reduce_only": False})
 
-    with mock.patch.object(executor, "market_draft", draft):
+    with mock.patch("core.trading.executor.market_draft", draft):
         yield
 
 
@@ -198,5 +192,5 @@ def intents_forgotten() -> Iterator[None]:
     async def none(account_id: int) -> list[Any]:
         return []
 
-    with mock.patch.object(lane.intents, "open_of", none):
+    with mock.patch.object(intents, "open_of", none):
         yield

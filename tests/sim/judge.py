@@ -100,6 +100,10 @@ class Judge:
         assert self._reader is not None
         return self._reader.rows(sql, *values)
 
+    def write(self, sql: str, *values: Any) -> bool:
+        assert self._reader is not None
+        return self._reader.write(sql, *values)
+
     def blame(self, kind: str, text: str) -> None:
         """Notes a violation once."""
         line = f"{kind}: {text}"
@@ -316,7 +320,8 @@ class Judge:
                 if mine != held.get(ticker, Decimal(0)):
                     self.blame(
                         "position",
-                        f"{person.cast.name} {ticker}: {held.get(ticker, 0)} on chain, {mine} in the ledger",
+                        f"{person.cast.name} {ticker}: {held.get(ticker, 0)} on chain, "
+                        f"{mine} in the ledger",
                     )
 
     def _orders(self, orders: dict[UUID, dict[str, Any]]) -> None:
@@ -403,12 +408,14 @@ class Judge:
         if opened > sent.opens:
             self.blame(
                 "doubled",
-                f"alert {sent.id} ({sent.action}) opened {opened.normalize():f}, {sent.opens} was meant",
+                f"alert {sent.id} ({sent.action}) opened {opened.normalize():f}, "
+                f"{sent.opens} was meant",
             )
         if sent.closes is not None and closed > sent.closes:
             self.blame(
                 "doubled",
-                f"alert {sent.id} ({sent.action}) closed {closed.normalize():f}, {sent.closes} was meant",
+                f"alert {sent.id} ({sent.action}) closed {closed.normalize():f}, "
+                f"{sent.closes} was meant",
             )
 
     def _money(self) -> None:

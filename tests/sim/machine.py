@@ -121,7 +121,8 @@ class Machine:
         await _first(asyncio.wait([task]), self.dead.wait())
         if not task.done() or self.dead.is_set():
             raise Died(self.died_at)
-        return task.result()
+        result: T = task.result()
+        return result
 
     async def stop(self) -> None:
         """Stops it as an operator does."""
@@ -291,7 +292,7 @@ def assembled() -> Iterator[None]:
     """Within it `bot.app` builds machines of this file."""
     with (
         mock.patch.object(bot.app, "ChatSide", NoChat),
-        mock.patch.object(bot.app, "build_http", lambda **_: None),
+        mock.patch.object(bot.app, "build_http", return_value=None),
         mock.patch.object(bot.app, "_listen", _listen),
         mock.patch.object(
             bot.app, "build_venue", lambda *args, **kw: machine_now().build_venue(*args, **kw)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache
@@ -34,7 +35,7 @@ class Cast:
     number: int
     name: str
     usd: int
-    sizes: dict[str, tuple[str, ...]]
+    sizes: Mapping[str, tuple[str, ...]]
     strategies: tuple[str, ...] = ("one",)
 
 

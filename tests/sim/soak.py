@@ -9,7 +9,7 @@ import math
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -41,7 +41,7 @@ _shown: list[Any] = []
 """The loop whose bot's log is shown, if any."""
 
 
-def _collect(logger: Any, name: str, event: dict[str, Any]) -> Any:
+def _collect(logger: Any, name: str, event: MutableMapping[str, Any]) -> str:
     if event.get("exc_info"):
         _errors.append(str(structlog.processors.format_exc_info(logger, name, event))[:3000])
     if _shown:

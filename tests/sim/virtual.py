@@ -94,7 +94,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         context: Any = None,
     ) -> asyncio.Task[Any]:
         assert isinstance(loop, VirtualLoop)
-        task = Owned(work, loop=loop, context=context)  # type: ignore[arg-type]
+        task = Owned(work, loop=loop, context=context)
         if not loop._outside:
             machine = machine_now()
             if machine is not None:

@@ -56,7 +56,11 @@ def _rpc_error(
     code: grpc.StatusCode, details: str, metadata: tuple[tuple[str, str], ...] = ()
 ) -> grpc.aio.AioRpcError:
     return grpc.aio.AioRpcError(
-        code, grpc.aio.Metadata(*metadata), grpc.aio.Metadata(), details=details
+        code,
+        grpc.aio.Metadata(*metadata),
+        grpc.aio.Metadata(),
+        details=details,
+        debug_error_string=None,
     )
 
 
@@ -100,7 +104,7 @@ class NodeChannel:
         return grpc.ChannelConnectivity.READY
 
     async def wait_for_state_change(self, last: grpc.ChannelConnectivity) -> None:
-        while self.get_state() is last:
+        while self.get_state() is last:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.1)
 
     async def close(self, grace: float | None = None) -> None:

@@ -1,4 +1,4 @@
-"""One world: a paper network, the bot on a machine that may die, people who trade, and the judge."""
+"""One world: a paper network, the bot on a machine that may die, people, and the judge."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from core.dydx.node import NodePool
 from core.dydx.stream import Stream
 from core.signals.alert import Level, TakeProfit
 from core.trading.desk import LedgerUnavailable, StrategyChange
+from core.trading.gap import ALIVE
 from core.trading.live import LiveDesk
 from core.trading.venue import Venue
 from core.trading.views import DeskError
@@ -146,7 +147,7 @@ class World:
             await on_event(venue, event)
 
         nodes = dict(zip(network.grpc, chain.nodes, strict=True))
-        node = NodePool(network, clock, channels=lambda address: nodes[address].open())  # type: ignore[arg-type,return-value]
+        node = NodePool(network, clock, channels=lambda address: nodes[address].open())
         stream = Stream(network, clock, rand, routed, dial=chain.stream.dial)
         indexer = Indexer(network, clock, transport=chain.rest)
         venue = Venue(network, node, indexer, stream, clock)
@@ -301,8 +302,14 @@ class World:
         return False
 
     async def skip(self, seconds: float) -> None:
-        """Quiet hours pass at once; then a few blocks until everybody knows the time again."""
+        """Quiet hours pass at once; then a few blocks until everybody knows the time again. A bot
+        that ran through them would have left its sign of life.
+        """
         self.time.skip(seconds)
+        while not self.judge.write(
+            "UPDATE meta SET value = ? WHERE name = ?", self.clock.now().isoformat(), ALIVE
+        ):
+            await asyncio.sleep(0)
         await asyncio.sleep(6)
 
 

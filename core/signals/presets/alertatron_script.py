@@ -11,10 +11,11 @@ from typing import Final
 from core.signals.presets.common import fault, several_orders, unsupported
 from core.signals.presets.texts import decimal_of, filled, lines_of
 
+# Possessive, and only from where a word begins: no body may take long to be turned away.
 _BLOCK = re.compile(
-    r"(?P<keys>[\w.\-]+)\s*\((?P<symbol>[^(){}]*)\)\s*\{(?P<body>[^{}]*)\}", re.DOTALL
+    r"(?<![\w.\-])(?P<keys>[\w.\-]++)\s*+\((?P<symbol>[^(){}]*+)\)\s*+\{(?P<body>[^{}]*+)\}"
 )
-_COMMAND = re.compile(r"\s*;?\s*(?P<name>[A-Za-z]\w*)\s*\((?P<inside>[^()]*)\)\s*;?\s*", re.DOTALL)
+_COMMAND = re.compile(r"[\s;]*+(?P<name>[A-Za-z]\w*+)\s*+\((?P<inside>[^()]*+)\)[\s;]*+")
 # The mark #bot is none.
 _COMMENT = re.compile(r"(?:^|(?<=\s))(?:#(?!bot\b)|//)[^\n]*")
 _VALUE = re.compile(r"(?P<at>@?)(?P<entry>e?)(?P<number>[+-]?[0-9.]+)(?P<unit>%%|%[abpe]?|)", re.I)

@@ -56,9 +56,9 @@ _SIDES: Final = {
 }
 _CLOSES: Final = {"order": "order", "orders": "order", "position": "position", "pos": "position"}
 _KINDS: Final = ("market", "limit", "stop", "post", "postonly", "ioc", "fok")
-_TOKEN = re.compile(r"(?P<key>[A-Za-z]+)=(?P<value>[^\s&|]+)")
+_TOKEN = re.compile(r"(?<![A-Za-z])(?P<key>[A-Za-z]++)=(?P<value>[^\s&|]++)")
 _COMMENT = re.compile(r"(?:^|(?<=\s))(?:#|//)[^\n]*")
-_RANGE = re.compile(r"-?[0-9.]+%?-[0-9.]+%?")
+_RANGE = re.compile(r"-?[0-9.]++%?-[0-9.]++%?")
 
 
 @dataclass(frozen=True)

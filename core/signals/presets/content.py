@@ -7,7 +7,6 @@ duplicates stay as strict as in our own grammar.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -17,8 +16,6 @@ from core.signals.presets.common import Content, Preset, fault, several_orders
 from core.signals.reading import MAX_BODY, read_object
 
 _QUOTES: Final = '"\u201c\u201d\u201e\u201f\u2033\uff02'
-_COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
-_SPACE_THEN_END = re.compile(r"\s*[}\]]")
 _LIST: Final = "list"
 
 
@@ -94,6 +91,7 @@ def _single(value: Any) -> Mapping[str, Any]:
 def _repaired(text: str) -> str:
     """The same text with straight quotes, without comments and without a comma before a bracket."""
     pieces: list[str] = []
+    last_end = text.rfind("*/")
     at = 0
     while at < len(text):
         character = text[at]
@@ -102,11 +100,11 @@ def _repaired(text: str) -> str:
             pieces.append(f'"{text[at + 1 : end]}"')
             at = end + 1
             continue
-        comment = _COMMENT.match(text, at) if character == "/" else None
-        if comment is not None:
-            at = comment.end()
+        after = _after_comment(text, at, last_end)
+        if after > at:
+            at = after
             continue
-        if character == "," and _SPACE_THEN_END.match(_without_comments(text[at + 1 :])):
+        if character == "," and _next_of(text, at + 1, last_end) in ("}", "]"):
             at += 1
             continue
         pieces.append(character)
@@ -114,18 +112,29 @@ def _repaired(text: str) -> str:
     return "".join(pieces)
 
 
-def _without_comments(text: str) -> str:
-    """The rest of a text as far as the next thing that is neither space nor comment."""
-    at = 0
+def _next_of(text: str, at: int, last_end: int) -> str:
+    """The next character that is neither space nor in a comment; none at the end."""
     while at < len(text):
-        comment = _COMMENT.match(text, at)
-        if comment is not None:
-            at = comment.end()
+        after = _after_comment(text, at, last_end)
+        if after > at:
+            at = after
         elif text[at].isspace():
             at += 1
         else:
             break
     return text[at : at + 1]
+
+
+def _after_comment(text: str, at: int, last_end: int) -> int:
+    """Where a comment that begins here ends; the same place where none does. `last_end` is where
+    the last mark is that can end one.
+    """
+    if text.startswith("//", at):
+        end = text.find("\n", at)
+        return len(text) if end == -1 else end
+    if text.startswith("/*", at) and at + 2 <= last_end:
+        return text.find("*/", at + 2) + 2
+    return at
 
 
 def _end_of_string(text: str, start: int) -> int:

@@ -12,7 +12,7 @@ from core.signals.placeholders import cure_of, placeholder_in
 from core.signals.presets.common import fault
 
 _SECRET = re.compile(
-    r"(?P<before>^|[\s;,|&#])secret\s*=\s*(?P<quote>[\"']?)(?P<value>[^\s;,|&\"'(){}]+)(?P=quote)",
+    r"(?P<before>^|[\s;,|&#])secret\s*+=\s*+(?P<quote>[\"']?)(?P<value>[^\s;,|&\"'(){}]++)(?P=quote)",
     re.IGNORECASE,
 )
 _ESCAPED_LINE = re.compile(r"\\r\\n|\\n|\r\n|\r")

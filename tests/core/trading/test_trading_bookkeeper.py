@@ -12,6 +12,7 @@ import pytest
 from core.dydx.enums import FillType
 from core.ledger import books, orders, plans, positions
 from core.ledger.models import Fill, Position
+from core.trading.plan_rows import set_plan
 from core.trading.position_states import STEPS, IllegalStep
 from core.trading.position_states import after as state_after
 from core.trading.share_keeper import Owner, owner_of, share_close, share_of
@@ -263,6 +264,45 @@ async def test_a_stop_closes_the_share_of_its_owner_first(room: Room) -> None:
     await room.trade("BUY", "0.02", strategy=two, plan=PLAN)
     await room.trade("SELL", "0.03", purpose="stop_loss", source="watch", reduce_only=True)
     assert await room.shares() == {one.id: D("0.01")}
+
+
+async def test_fills_that_come_in_the_wrong_order_leave_the_shares_as_the_right_one_does(
+    room: Room,
+) -> None:
+    """As after a reconnect: the stop's fill is told before the rest of its entry."""
+    one = await room.strategy("one")
+    asked = await room.intent(one.id, plan=PLAN)
+    entry = await room.order(intent_id=asked.id, size="0.03")
+    first, late = (
+        a_fill(entry.order_uuid, after(n), size=s) for n, s in ((2, "0.01"), (3, "0.02"))
+    )
+    await room.bookkeeper.book([first])
+    position = await room.position()
+    stop = await room.order(
+        position_id=position.id, purpose="stop_loss", side="SELL", size="0.03", reduce_only=True
+    )
+    for part in ("0.01", "0.02"):
+        fill = a_fill(stop.order_uuid, after(5), side="SELL", size=part)
+        await room.bookkeeper.book([fill])
+    await room.bookkeeper.book([late])
+    assert await positions.open_in(room.account.id, BTC) is None
+    assert await room.shares() == {}
+    of_positions, of_shares = await room.money()
+    assert abs(of_positions - of_shares) < D("1e-12")
+
+
+async def test_a_plan_that_a_hand_was_given_stays_when_a_strategy_without_one_joins(
+    room: Room,
+) -> None:
+    await room.trade("BUY", "0.01", "100", by_hand=True)
+    position = await room.position()
+    await set_plan(position, PLAN, None)
+    one = await room.strategy("one")
+    await room.trade("BUY", "0.01", "100", strategy=one)
+    position = await room.position()
+    plan = await plans.protection(position.id)
+    assert plan is not None
+    assert (position.strategy_id, position.external, plan.state) == (one.id, False, "armed")
 
 
 async def test_a_button_on_a_share_closes_that_share_and_one_on_the_position_its_owner_first(

@@ -301,6 +301,33 @@ def _answered(body: bytes, preset: str) -> None:
     assert SECRET not in "".join(said)
 
 
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "a",
+        "1",
+        "a.b-",
+        "a(",
+        "k(X) {",
+        "a=",
+        "secret=",
+        "/* ",
+        "//",
+        "{",
+        "[",
+        ",",
+        " ",
+        "“",
+        "((a",
+        ";\\n",
+    ],
+)
+def test_the_longest_bodies_of_one_piece_are_answered(name: str, piece: str) -> None:
+    for start in ("", "{", "k(X) { ", "s=X b=long "):
+        _answered((start + piece * 8192)[:8192].encode()[:8000], name)
+
+
 NAMES_IN_BODIES = st.sampled_from(
     [
         "ticker",
@@ -433,7 +460,7 @@ VALUES = st.recursive(
 PRESET_NAMES = st.sampled_from(NAMES)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.dictionaries(NAMES_IN_BODIES, VALUES, max_size=8), PRESET_NAMES)
 def test_objects_of_known_names_give_an_alert_or_a_fault(body: dict[str, Any], name: str) -> None:
     _answered(json.dumps(body).encode(), name)
@@ -477,7 +504,7 @@ FRAGMENTS = st.sampled_from(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     st.lists(
         st.one_of(FRAGMENTS, st.sampled_from(list(SYMBOLS)), st.text(max_size=5)), max_size=25
