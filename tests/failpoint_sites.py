@@ -16,7 +16,7 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 ROOMS: Final = ("core", "handlers")
 LEDGER: Final = ROOT / "core/ledger"
 # Hands that write or send for others, with what their callers are asked by.
-TRANSACTIONS: Final = frozenset({"executing", "transaction"})
+COMMITTING: Final = frozenset({"executing", "transaction", "commit"})
 BROADCASTING: Final = "core.trading.venue"
 PASSED: Final = "passed"
 CHAT_SENDERS: Final = frozenset({"handlers.chat.sending", "handlers.chat.deletions"})
@@ -78,7 +78,7 @@ def sites() -> list[Site]:
         for call in _calls(tree):
             name, owner = _called(call), _owner(call)
             what = None
-            commits = name in TRANSACTIONS or (name == "commit" and owner == "ledger")
+            commits = owner == "ledger" and name in COMMITTING
             if commits or name in writers.get(owner or "", ()):
                 what = "commit"
             elif (name == "broadcast" and owner == "venue") or (

@@ -23,7 +23,7 @@ from core.events import (
     PositionLeft,
     SignalChanged,
 )
-from core.ledger import books, intents, orders, outbox, plans, positions, signals
+from core.ledger import accounts, books, intents, orders, outbox, plans, positions, signals
 from core.ledger.models import Account, Fill, Order, Position
 from core.trading import states
 from core.trading.books import PRECISION, Book, book_fill
@@ -76,6 +76,8 @@ class Bookkeeper:
                 for fill in fills
                 if UUID(fill.id) not in known and await self._concerns_us(fill)
             }
+            if fresh:  # its trader may have a strategy adopt what is being booked
+                await accounts.lock(self._account.id)
             for fill in fresh.values():
                 await self._book_one(await self._told(fill), batch)
                 failpoints.hit("fills_booking")

@@ -25,7 +25,9 @@ from core.trading.course import Course, Made, given_up
 from core.trading.decision import Missed, Refusal
 from core.trading.guard import Guard
 from core.trading.parking import Mock, Parked
+from core.trading.permits import speaks_for_strategy
 from core.trading.rows import opens
+from core.trading.share_keeper import share_of, signed_size
 from core.trading.workbench import Workbench
 
 log = structlog.get_logger(__name__)
@@ -129,18 +131,19 @@ class Endings:
         """Why a close ended before all was closed, if it did."""
         if intent.course is None:
             return None
-        held = await positions.open_in(self._bench.account.id, made[-1].ticker)
-        if held is None:
-            return None
-        market = self._parts.venue.stream.markets.get(held.ticker)
+        account_id, ticker = self._bench.account.id, made[-1].ticker
+        held = await positions.open_in(account_id, ticker)
+        left = signed_size(held) if held is not None else Decimal(0)
+        if speaks_for_strategy(intent):
+            left = await share_of(account_id, ticker, int(intent.payload["strategy_id"]))
+        market = self._parts.venue.stream.markets.get(ticker)
         step = market.step_size if market is not None else Decimal(0)
-        signed = held.size if held.side == "LONG" else -held.size
         done = [Made(opens(row), row.filled_size) for row in made]
-        if not given_up(Course.from_json(intent.course), done, signed, step):
+        if not left or not given_up(Course.from_json(intent.course), done, left, step):
             return None
         return (
             "not_flat",
-            f"{held.size.normalize():f} of the {held.ticker} position is still open: the book took "
+            f"{abs(left).normalize():f} of the {ticker} position is still open: the book took "
             "no more within your slippage.",
         )
 

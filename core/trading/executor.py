@@ -261,10 +261,10 @@ class Executor:
     async def _holding(
         self, intent: Intent, position: Position | None, ticker: str
     ) -> tuple[Held | None, Decimal | None]:
-        """What an intent acts on: the position, or where strategies share a market the share of
-        its own, with as much of it as the chain lets be reduced.
+        """What an intent acts on: the position, or for a strategy its own share of it, with as
+        much of that as the chain lets be reduced. What a hand added is not the strategy's.
         """
-        if not self._account.sharing or not speaks_for_strategy(intent):
+        if not speaks_for_strategy(intent):
             return _held(position), None
         mine = int(intent.payload["strategy_id"])
         close = await share_close(self._account.id, ticker, mine)

@@ -16,7 +16,7 @@ import structlog
 from core.dydx.enums import PositionSide
 from core.dydx.indexer import Indexer, IndexerError
 from core.dydx.indexer_types import FundingPayment
-from core.ledger import books, positions
+from core.ledger import accounts, books, positions
 from core.ledger.models import Position
 from core.trading.share_keeper import Holders
 from core.trading.workbench import Workbench
@@ -111,6 +111,7 @@ class FundingReader:
     async def _book(self, rows: Sequence[FundingPayment], read_to: dt.datetime) -> None:
         account = self._bench.account
         async with self._bench.lock, self._parts.ledger.executing():
+            await accounts.lock(account.id)
             known = await books.known_fundings(account.id, rows[0].created_at)
             for row in rows:
                 if (row.ticker, row.created_at) in known or row.created_at < account.created_at:

@@ -20,7 +20,6 @@ from core.dydx.markets import Market
 from core.dydx.node import NodeUnreachable, Outcome
 from core.dydx.orders import stop_market_draft, take_profit_market_draft
 from core.dydx.protocol import Side
-from core.events import StopRemoved
 from core.ledger import orders, plans
 from core.ledger.models import Intent, Order
 from core.trading.bareness import Bareness
@@ -36,6 +35,7 @@ from core.trading.protection import (
     short_of_place,
     steps,
 )
+from core.trading.removed_stops import is_met, note_removed_stops
 from core.trading.resting import Resting
 from core.trading.rows import cancel_of, order_row
 from core.trading.sending import Moment, NoRoom, Room, Sender
@@ -225,7 +225,7 @@ class Guard:
         await self._resting.prove()
         async with self._bench.lock:
             await self.refresh()
-            await self._note_removed_stops()
+            await note_removed_stops(self._bench, self.book)
             await self._keep_best()
         await self._sender.look_at_equity()
         guards = {row.id: row for row in self._resting.living() if is_guard(row)}
@@ -286,31 +286,6 @@ class Guard:
             return UNLIMITED
         return min(budget.room(height, Priority.ENTRY), budget.left(height))
 
-    async def _note_removed_stops(self) -> None:
-        """Counts stops that somebody else cancelled, and says so. The caller holds the lock."""
-        held = {row.position.id: row for row in self.book.rows()}
-        removed = await plans.stops_removed(list(held)) if held else []
-        for order in removed:
-            assert order.position_id is not None
-            row = held[order.position_id]
-            if order.id <= (row.plan.row.stop_gone_order or 0):
-                continue
-            market = self.book.market(order.ticker)
-            price = market.oracle_price if market is not None else None
-            if price is None or order.trigger_price is None:
-                continue
-            if _is_met("stop_loss", order.trigger_price, row.long, price):
-                continue  # the chain removed it when it found no match; nobody cancelled it
-            count = row.plan.row.stop_gone + 1
-            async with self._parts.ledger.executing():
-                await plans.change(row.plan.row, stop_gone=count, stop_gone_order=order.id)
-                await self._bench.tell(
-                    StopRemoved(row.position.id, count),
-                    f"stop_removed:{order.id}",
-                    row.position.signal_id,
-                )
-            self._parts.outbox_bell.ring()
-
     async def _keep_best(self) -> None:
         """Writes down how far trailing stops have come. The caller holds the lock."""
         moved = [row for row in self.book.rows() if row.plan.best != row.plan.row.best]
@@ -324,7 +299,7 @@ class Guard:
         market = self.book.market(row.position.ticker)
         if market is None or market.oracle_price is None:
             return
-        if _is_met(step.purpose, step.trigger, row.long, market.oracle_price):
+        if is_met(step.purpose, step.trigger, row.long, market.oracle_price):
             return  # it would be carried out at once; the watch does that at a better price
         replaced = guards.get(step.replaces) if step.replaces is not None else None
         waits = f"stop:{row.position.id}"
@@ -415,9 +390,3 @@ class Guard:
         account.next_client_id = orders.following(draft.client_id)
         self._resting.follow(order)
         return order
-
-
-def _is_met(purpose: str, trigger: Decimal, long: bool, price: Decimal) -> bool:
-    """Whether a level would be carried out at this price."""
-    rising = (purpose == "take_profit") is long
-    return price >= trigger if rising else price <= trigger

@@ -143,7 +143,7 @@ class OrderSweep:
                 return False
         ends = [row.good_til_block or 0 for row in due if not row.order_flags]
         for batch in batch_cancels(short_term, max([found.height + SHORT_TERM_EXTRA, *ends])):
-            answer = await self.venue.node.broadcast(self.signer.sign([batch]).tx)
+            answer = await self.venue.broadcast(self.signer.sign([batch]).tx)
             if _powerless(answer):
                 return False
         return True
@@ -159,7 +159,7 @@ class OrderSweep:
             order_flags=ref.order_flags,
             good_til_block_time=_seconds(row.good_til_block_time),
         )
-        answer = await self.venue.node.broadcast(self.signer.sign([cancel], sequence=nonce).tx)
+        answer = await self.venue.broadcast(self.signer.sign([cancel], sequence=nonce).tx)
         failpoints.hit("leave_cancelled")
         if answer.outcome is not Outcome.ACCEPTED:
             log.info("a cancel was not accepted", account=self.account.id, code=answer.code)

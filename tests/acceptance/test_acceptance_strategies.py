@@ -6,6 +6,7 @@ from bot.emulator.screen import Shown
 from tests.acceptance.house import House
 
 TICKER = "BTC-USD"
+PATIENT_S = 60.0
 
 
 async def page(house: House, name: str = "main") -> Shown:
@@ -36,10 +37,10 @@ async def test_in_ask_mode_an_entry_waits_for_the_tap_and_a_close_does_not(desk:
     data = card.button("Execute").data
     for _ in range(3):
         desk.user.press(card.id, data=data, forged=True)
-    await desk.position_is(TICKER, "0.01")
+    await desk.position_is(TICKER, "0.01", PATIENT_S)
     await desk.sees(TICKER, "filled", "protected on chain", reply=False)
     await desk.alert("close")
-    await desk.position_is(TICKER, "0")
+    await desk.position_is(TICKER, "0", PATIENT_S)
     assert [row["size"] for row in await desk.fills()] == ["0.01", "0.01"]
 
 
@@ -88,32 +89,19 @@ async def test_an_alias_counts_for_the_next_alert_and_never_for_the_refused_one(
     await desk.height_past(await desk.height() + 3)
     assert not await desk.fills()
     await desk.alert("buy", ticker="BTCXUSD", size="0.01")
-    await desk.position_is(TICKER, "0.01")
+    await desk.position_is(TICKER, "0.01", PATIENT_S)
 
 
 async def test_a_flat_strategy_moves_with_its_webhook(desk: House) -> None:
-    desk.user.start()
-    menu = await desk.sees("Perpgram is here")
-    desk.user.press(menu.id, "Connect another account")
-    where = await desk.sees("Where is the account to connect?")
-    desk.user.press(where.id, "Paper")
-    await desk.sees("Strategy main-2 is ready")
-    await desk.alert("buy", size="0.01")
-    await desk.position_is(TICKER, "0.01")
-
-    async def asked() -> Shown:
-        desk.user.press((await page(desk)).id, "Move")
-        shown = await desk.sees("Where is main to trade?")
-        desk.user.press(shown.id, "paper ·")
-        return await desk.sees("The next alert of main trades here")
-
-    desk.user.press((await asked()).id, "Move it")
-    await desk.sees("main holds BTC-USD on this account. Close it first")
-    await desk.alert("close")
-    await desk.position_is(TICKER, "0")
-    await desk.sees("closed: by an alert", reply=True)
-    desk.user.press((await asked()).id, "Move it")
+    assert desk.process is not None
+    counter = desk.process.desk
+    await counter.open_paper_account(await counter.trader_of(desk.user.id, "Ada"))
+    desk.user.press((await page(desk)).id, "Move")
+    where = await desk.sees("Where is main to trade?")
+    desk.user.press(where.id, "paper ·")
+    asked = await desk.sees("The next alert of main trades here")
+    desk.user.press(asked.id, "Move it")
     await desk.sees("main trades here from now on")
-    await desk.alert("buy", ticker="ETH-USD", size="0.1")
-    await desk.sees("ETH-USD", "filled", "protected on chain")
-    await desk.position_is("ETH-USD", "0")
+    await desk.alert("buy", size="0.01")
+    await desk.sees(TICKER, "filled", "protected on chain", within_s=PATIENT_S)
+    assert not await desk.fills()

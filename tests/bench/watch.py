@@ -157,6 +157,8 @@ class Hall:
             self.venue.watch.on_prices({market.ticker: price})
             with contextlib.suppress(AssertionError):
                 await until(functools.partial(_arrived, arrivals, expected), PATIENCE_S)
+            for position_id in positions:  # the chain never had it: it is not to be met again
+                self.venue.watch.drop(position_id)
 
 
 async def _arrived(arrivals: Arrivals, count: int) -> bool:

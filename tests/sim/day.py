@@ -136,14 +136,7 @@ class Day:
             self.world.machine.spare()
         self.world.chain.exchange.shape_book(BookShape())
         self.world.judge.fault("thin_book", False)
-        await self._settle()
-
-    async def _settle(self) -> None:
-        world = self.world
-        if not await world.calm(CALM_WITHIN_S):
-            for line in world.judge.unfinished() or ["somebody still waits"]:
-                world.judge.blame("stuck", f"{line} {CALM_WITHIN_S:.0f} s after all faults ended")
-        world.judge.look()
+        await self.world.come_right(CALM_WITHIN_S)
 
     # faults
 

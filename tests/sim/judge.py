@@ -34,7 +34,7 @@ GONE: Final = frozenset({"refused", "refused_in_block", "filled", "canceled", "e
 RESTS: Final = frozenset({"open", "untriggered"})
 UNPROTECTED_S: Final = 15.0
 FAULT_ECHO_S: Final = 20.0
-ALARM_WITHIN_S: Final = 30.0
+ALARM_WITHIN_S: Final = 45.0
 BLOCKS_TO_PROTECT: Final = 3
 CENT: Final = Decimal("0.01")
 # What is told in the ordinary course of things.
@@ -86,6 +86,7 @@ class Judge:
         self._bare: dict[tuple[SubaccountKey, str], Bare] = {}
         self._up = True
         self._said: set[str] = set()
+        self._found: list[tuple[str, str]] | None = None
 
     def begin(self) -> None:
         """From here on every block is looked at."""
@@ -106,6 +107,9 @@ class Judge:
 
     def blame(self, kind: str, text: str) -> None:
         """Notes a violation once."""
+        if self._found is not None:
+            self._found.append((kind, text))
+            return
         line = f"{kind}: {text}"
         if line not in self._said:
             self._said.add(line)
@@ -260,8 +264,20 @@ class Judge:
         )
         return [f"intent {row['id']} ({row['kind']}) is {row['state']}" for row in intents]
 
+    def findings(self) -> list[tuple[str, str]]:
+        """What does not hold now. The bot may still be about to put it right."""
+        self._found = []
+        try:
+            self._look()
+            return self._found
+        finally:
+            self._found = None
+
     def look(self) -> None:
-        """All that must hold when nothing is under way."""
+        """Blames for all that does not hold though nothing is under way any more."""
+        self._look()
+
+    def _look(self) -> None:
         orders = {UUID(str(row["order_uuid"])): row for row in self.rows('SELECT * FROM "order"')}
         self._fills(orders)
         self._positions()

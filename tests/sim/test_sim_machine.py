@@ -139,8 +139,7 @@ class WorldMachine(RuleBasedStateMachine):
         self.world.judge.fault("thin_book", False)
         if self.world.machine is not None:
             self.world.machine.spare()
-        assert self._do(self.world.calm(CALM_WITHIN_S)), self.world.judge.unfinished()
-        self.world.judge.look()
+        self._do(self.world.come_right(CALM_WITHIN_S))
         assert self.world.judge.violations == []
 
     def teardown(self) -> None:

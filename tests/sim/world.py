@@ -301,6 +301,16 @@ class World:
                     return True
         return False
 
+    async def come_right(self, patience_s: float) -> None:
+        """Waits until all is calm and as it must be; then the judge has the last word."""
+        until = self.loop.passed + patience_s
+        if not await self.calm(patience_s):
+            for line in self.judge.unfinished() or ["somebody still waits"]:
+                self.judge.blame("stuck", f"{line} {patience_s:.0f} s after all faults ended")
+        while self.judge.findings() and self.loop.passed < until:
+            await asyncio.sleep(2)
+        self.judge.look()
+
     async def skip(self, seconds: float) -> None:
         """Quiet hours pass at once; then a few blocks until everybody knows the time again. A bot
         that ran through them would have left its sign of life.

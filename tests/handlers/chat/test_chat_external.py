@@ -48,6 +48,7 @@ BY_HAND: dict[str, Any] = {
     "signal_id": None,
     "stop_loss": None,
     "take_profit": None,
+    "targets": (),
     "shares": (ShareView(None, None, D("0.015")),),
 }
 

@@ -11,6 +11,7 @@ from typing import Any, get_args
 from uuid import UUID
 
 import pytest
+from aiogram.filters.callback_data import CallbackData
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -215,6 +216,11 @@ async def test_every_forged_press_is_answered(world: ChatWorld) -> None:
         world.clock.move(1)
     await world.quiet()
     assert set(world.updates.states.values()) == {"done"}
+
+
+def test_no_two_kinds_of_button_have_one_prefix() -> None:
+    prefixes = [kind.__prefix__ for kind in CallbackData.__subclasses__()]
+    assert len(set(prefixes)) == len(prefixes)
 
 
 @given(st.text(max_size=64))
