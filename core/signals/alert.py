@@ -44,11 +44,14 @@ class Against(StrEnum):
 class SizeUnit(StrEnum):
     """What a size counts: coins, dollars of notional, percent of the account's equity as notional,
     percent of the equity or dollars lost where the stop is met, percent of the open position;
-    contracts: coins of TradingView's whole order, on a reversal with the part that closes.
+    contracts: coins of TradingView's whole order, on a reversal with the part that closes; either:
+    coins of which the message does not say whether they are those of the whole order or those of
+    the position that it opens.
     """
 
     BASE = "base"
     CONTRACTS = "contracts"
+    EITHER = "either"
     USD = "usd"
     EQUITY_PERCENT = "equity_percent"
     RISK_PERCENT = "risk_percent"

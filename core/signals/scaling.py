@@ -21,7 +21,7 @@ from core.signals.alert import (
     Trailing,
 )
 
-_COIN_UNITS: Final = (SizeUnit.BASE, SizeUnit.CONTRACTS)
+_COIN_UNITS: Final = (SizeUnit.BASE, SizeUnit.CONTRACTS, SizeUnit.EITHER)
 
 
 class Scaled(NamedTuple):

@@ -10,6 +10,7 @@ from core.signals.alert import Alert, Level, MarketPosition, OrderKind, Size, Si
 from core.signals.situation import Situation, Unmeant, opposite, way_of
 
 _RISKS = (SizeUnit.RISK_PERCENT, SizeUnit.RISK_USD)
+_COINS = (SizeUnit.BASE, SizeUnit.CONTRACTS, SizeUnit.EITHER)
 
 
 def entry_size(alert: Alert, at: Situation, way: MarketPosition) -> Decimal | None:
@@ -25,6 +26,8 @@ def entry_size(alert: Alert, at: Situation, way: MarketPosition) -> Decimal | No
         return _charted(alert, way)
     if alert.size.unit is SizeUnit.CONTRACTS:
         return _of_contracts(alert.size.value, alert, at, way)
+    if alert.size.unit is SizeUnit.EITHER:
+        return _of_either(alert.size.value, alert, at, way)
     coins = coins_of(alert.size, alert, at, way)
     charted = _charted(alert, way)
     if alert.size.unit is SizeUnit.BASE and charted is not None and _reverses(alert, at, way):
@@ -59,7 +62,7 @@ def target_size(alert: Alert, at: Situation) -> Decimal | None:
     target = alert.target
     assert target is not None
     if target.size is not None:
-        if alert.size is not None and alert.size.unit not in (SizeUnit.BASE, SizeUnit.CONTRACTS):
+        if alert.size is not None and alert.size.unit not in _COINS:
             raise Unmeant(
                 "size_twice",
                 "With sync the alert has two sizes to be in: market_position_size and its own. "
@@ -73,7 +76,7 @@ def target_size(alert: Alert, at: Situation) -> Decimal | None:
 
 def coins_of(size: Size, alert: Alert, at: Situation, way: MarketPosition) -> Decimal | None:
     """A size in coins, at the price at which the alert would trade."""
-    if size.unit in (SizeUnit.BASE, SizeUnit.CONTRACTS):
+    if size.unit in _COINS:
         return size.value
     if size.unit is SizeUnit.POSITION_PERCENT:
         return abs(at.position) * size.value / 100
@@ -135,6 +138,22 @@ def _of_contracts(
             "so that its size is not known. Add market_position_size, or use size.",
         )
     return contracts
+
+
+def _of_either(
+    coins: Decimal, alert: Alert, at: Situation, way: MarketPosition
+) -> Decimal | None:
+    """The part that opens, of coins that may be those of the whole order or those of the position.
+
+    Where TradingView says how large its position is, that decides. Else, against a position, they
+    are the whole order if that leaves something to open: what is wrong by that is too small, while
+    the other reading would double. Without TradingView's position nothing speaks for an order that
+    turns, and the coins are the position's.
+    """
+    if alert.target is None:
+        return coins
+    opens = _of_contracts(coins, alert, at, way)
+    return coins if opens == 0 else opens
 
 
 def _of_risk(size: Size, alert: Alert, at: Situation, way: MarketPosition) -> Decimal | None:

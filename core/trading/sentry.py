@@ -217,9 +217,6 @@ class Sentry:
         position = await positions.get(position_id)
         if position is None or position.state != "open":
             return None
-        plan = (await load([position])).get(position_id)
-        if plan is None or not plan.armed:
-            return None
         payload: dict[str, Any] = {
             "ticker": position.ticker,
             "action": "close",
@@ -227,11 +224,15 @@ class Sentry:
             "strategy_id": position.strategy_id,
         }
         if target_id == STOP:
-            attempts, key = plan.row.attempts, f"watch:{position_id}:{plan.row.attempts}"
+            row = await plans.protection(position_id)
+            if row is None or row.state != "armed":
+                return None
+            attempts, key = row.attempts, f"watch:{position_id}:{row.attempts}"
             await plans.set_state(position_id, "closing")
         else:
-            target = _target(plan.targets, target_id)
-            if target is None or target.state != "closing":
+            plan = (await load([position])).get(position_id)
+            target = _target(plan.targets if plan else [], target_id)
+            if plan is None or not plan.armed or target is None or target.state != "closing":
                 return None
             if plan.left(target) <= 0:
                 await plans.change_target(target, state="waiting")  # settled as done from here

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 import time
 
+import pytest
+
 from tests.acceptance.nursery import Nursery
 from tests.acceptance.tour import Tour, whole
 from tests.acceptance.tour_house import a_tour_house
 from tests.failpoint_sites import sites
 
 
+@pytest.mark.timeout(1200)
 async def test_tour(tmp_path: Path, sqlite_ledger_url: str, nursery: Nursery) -> None:
     async with a_tour_house(tmp_path, sqlite_ledger_url, nursery) as house:
         t0 = time.monotonic()

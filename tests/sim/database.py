@@ -71,6 +71,10 @@ async def _close(self: Any) -> None:
     self.stop()
 
 
+def _nothing_left(self: Any) -> None:
+    """The machine that died closed it."""
+
+
 class _NoThread:
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Never started."""
@@ -104,7 +108,7 @@ def inline() -> Iterator[None]:
         mock.patch.object(connection, "__await__", _await),
         mock.patch.object(connection, "stop", _stop),
         mock.patch.object(connection, "close", _close),
-        mock.patch.object(connection, "__del__", lambda self: None),
+        mock.patch.object(connection, "__del__", _nothing_left),
         mock.patch.object(SqliteAddress, "connection", _cheap),
     ):
         yield

@@ -17,9 +17,9 @@ from uuid import uuid4
 
 from core.dydx.node import Outcome
 from core.dydx.orders import market_draft
-from core.ledger import intents, orders
+from core.ledger import intents
 from core.signals.identity import body_hash
-from core.trading import guard, intake, reconcile, resting, sending, work
+from core.trading import bookkeeper, guard, intake, reconcile, resting, sending, work
 from core.trading.protection import STOP, Place, Step, steps
 from core.trading.views import AlertAnswer
 from tests.sim.virtual import machine_now
@@ -142,20 +142,12 @@ def leftover_kept() -> Iterator[None]:
 @defect
 def fills_booked_twice() -> Iterator[None]:
     """A fill that comes again counts again."""
+    real = bookkeeper.Bookkeeper.book
 
-    async def nothing_known(fill_uuids: Any) -> set[Any]:
-        return set()
+    async def book(self: Any, fills: Any) -> Any:
+        return await real(self, [fill.model_copy(update={"id": str(uuid4())}) for fill in fills])
 
-    real = orders.add_fill
-
-    async def add(fill: Any) -> None:
-        fill.fill_uuid = uuid4()
-        await real(fill)
-
-    with (
-        mock.patch.object(orders, "known_fills", nothing_known),
-        mock.patch.object(orders, "add_fill", add),
-    ):
+    with mock.patch.object(bookkeeper.Bookkeeper, "book", book):
         yield
 
 

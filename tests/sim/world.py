@@ -307,7 +307,7 @@ class World:
         if not await self.calm(patience_s):
             for line in self.judge.unfinished() or ["somebody still waits"]:
                 self.judge.blame("stuck", f"{line} {patience_s:.0f} s after all faults ended")
-        while self.judge.findings() and self.loop.passed < until:
+        while self.judge.findings() and self.loop.passed < until:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(2)
         self.judge.look()
 
@@ -316,7 +316,7 @@ class World:
         that ran through them would have left its sign of life.
         """
         self.time.skip(seconds)
-        while not self.judge.write(
+        while not self.judge.write(  # noqa: ASYNC110 - nobody tells
             "UPDATE meta SET value = ? WHERE name = ?", self.clock.now().isoformat(), ALIVE
         ):
             await asyncio.sleep(0)

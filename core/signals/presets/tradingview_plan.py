@@ -1,0 +1,266 @@
+"""Size, plan, order type and time in an object of TradingView's placeholders, as our own fields."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from core.signals.fields_reader import number_in
+from core.signals.grammar import time_in
+from core.signals.presets import tradingview_words as words
+from core.signals.presets.common import Moment, fault, plain, unsupported
+from core.signals.presets.reader import Fields
+
+_NEAR: Final = Decimal("0.01")
+_PLAUSIBLE: Final = (Decimal("0.2"), Decimal(5))
+_KINDS: Final = {"market": "market", "limit": "limit", "stop": "stop", "stopmarket": "stop"}
+_INTERVAL = re.compile(r"(?P<count>\d{1,4})?\s*(?P<unit>[smhdw]?)", re.IGNORECASE)
+_SECONDS: Final = {"": 60, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_NUMBER: Final = re.compile(rf"(?:{'|'.join(words.NUMBERED)})([1-9])")
+_ALL: Final = Decimal(100)
+
+
+@dataclass(frozen=True)
+class FoundSize:
+    """A size in a field of our own grammar. `either`: the coins may be those of the whole order or
+    those of the position that it opens.
+    """
+
+    given: Mapping[str, Any]
+    either: bool = False
+
+
+def size_in(fields: Fields, *, exits: bool, of_all: bool) -> FoundSize:
+    """How much. Where several fields say it, coins count before dollars, these before percent."""
+    if of_all:
+        return FoundSize({})
+    contracts = fields.quantity(*words.CONTRACTS)
+    if contracts is not None:
+        return FoundSize(_unless_zero("contracts", contracts, exits=exits))
+    name = fields.first(*words.COUNTS)
+    text = None if name is None else fields.text(name)
+    if name is not None and text is not None:
+        return _counted(fields, name, text, exits=exits)
+    dollars = fields.amount(*words.DOLLARS)
+    if dollars is not None:
+        return FoundSize({"size_usd": dollars})
+    name = fields.first(*words.PERCENTS)
+    if name is not None:
+        return FoundSize(_percent(fields, name, exits=exits))
+    name = fields.first(*words.SIGNED_SIZE)
+    if name is not None and (fields.text(name) or "").endswith("%"):
+        return FoundSize(_percent(fields, name, exits=exits))
+    risk = fields.percent(*words.RISKS)
+    if risk is not None and not exits:
+        return FoundSize({"risk_percent": risk})
+    if words.VOLUME in fields and fields.first(*words.BAR) is None:
+        raise fault(
+            "size_ambiguous",
+            "volume may be the size of the order or the volume of the bar.",
+            'Write the size as "quantity", and leave the volume out.',
+            field=words.VOLUME,
+        )
+    return FoundSize({})
+
+
+def _counted(fields: Fields, name: str, text: str, *, exits: bool) -> FoundSize:
+    unit = fields.choice(words.UNIT_WORDS, *words.UNITS) or ("percent" if "%" in text else "coins")
+    if unit == "percent":
+        return FoundSize(_percent(fields, name, exits=exits, said=True))
+    number = fields.quantity(name)
+    assert number is not None
+    # This connector counts its sizes in dollars (thibaultyou's alerts processor).
+    if unit == "dollars" or "stub" in fields:
+        return FoundSize(_unless_zero("size_usd", number, exits=exits))
+    return FoundSize(_unless_zero("size", number, exits=exits), either=True)
+
+
+def _unless_zero(name: str, number: Decimal, *, exits: bool) -> Mapping[str, Any]:
+    """An exit of zero is one of all; an entry of zero stays, to be refused."""
+    return {} if exits and number == 0 else {name: number}
+
+
+def _percent(fields: Fields, name: str, *, exits: bool, said: bool = False) -> Mapping[str, Any]:
+    text, number = fields.text(name) or "", fields.percent(name)
+    if number is None:
+        return {}
+    if number <= 1 and not said and "%" not in text:
+        raise fault(
+            "size_ambiguous",
+            f"{name} may be a part of one or percent.",
+            'Write it with the sign of percent, like "25%".',
+            field=name,
+        )
+    if exits:
+        return {} if number >= _ALL else {"size": f"{number:f}%"}
+    return {"size_percent": number}
+
+
+def terms_in(fields: Fields, symbol: str, moment: Moment, *, ours: bool) -> dict[str, Any]:
+    """The kind of order. A price alone is what the chart showed; with our own names only where it
+    is the market's, as a limit without its type would be.
+    """
+    kind = "market"
+    for name in words.KINDS:
+        text = fields.text(name) if name in fields else None
+        if text is None or plain(text) in words.WORDS:
+            continue
+        known = _KINDS.get(plain(text))
+        if known is None and name == "type":
+            continue
+        if known is None:
+            raise unsupported(
+                f"An order of type {text[:20]} cannot be placed.",
+                "Use market, limit or stop.",
+                field=name,
+            )
+        kind = known
+        break
+    else:
+        kind = "limit" if "limitprice" in fields else "market"
+    if kind == "market":
+        if ours and "price" in fields:
+            _check_is_market(fields, symbol, moment)
+        return {}
+    price = fields.amount(*(words.LIMITS if kind == "limit" else words.TRIGGERS))
+    made: dict[str, Any] = {"type": kind}
+    if price is not None:
+        made["price"] = price
+    force = fields.text("time_in_force", "tif")
+    if kind == "limit" and force is not None:
+        made["time_in_force"] = force
+    return made
+
+
+def _check_is_market(fields: Fields, symbol: str, moment: Moment) -> None:
+    price = fields.amount("price")
+    now = None if moment.price_of is None else moment.price_of(symbol)
+    if price is not None and (now is None or abs(price / now - 1) > _NEAR):
+        raise fault(
+            "price_without_type",
+            "price is given, but a market order has none.",
+            'Add "type": "limit" (or "stop"), or leave it out.',
+            field="price",
+        )
+
+
+def plan_in(fields: Fields, symbol: str, moment: Moment) -> dict[str, Any]:
+    """The stop and the targets. What looks like a part of a plan and cannot be read is refused: no
+    position may be left without the stop that its alert names.
+    """
+    price = None if moment.price_of is None else moment.price_of(symbol)
+    if price is None:
+        shown = fields.first(*words.PRICES)
+        price = None if shown is None else number_in(fields.text(shown))
+    made: dict[str, Any] = {}
+    used = set()
+    name = _filled(fields, words.STOPS)
+    if name is not None:
+        used.add(name)
+        made["stop_loss"] = _level(fields, name, price)
+    else:
+        name = _filled(fields, words.STOP_PERCENTS)
+        if name is not None:
+            used.add(name)
+            made["stop_loss"] = {"percent": fields.percent(name)}
+    targets = _targets(fields, price, used)
+    if targets:
+        made["take_profit"] = targets
+    for own in ("trailing", "break_even"):
+        if _filled(fields, (own,)) is not None:
+            made[own] = fields.raw(own)
+            used.add(plain(own))
+    _check_nothing_is_left(fields, used)
+    return made
+
+
+def _targets(fields: Fields, price: Decimal | None, used: set[str]) -> list[Any]:
+    name = _filled(fields, words.TARGETS)
+    if name is not None:
+        used.add(name)
+        value = fields.raw(name)
+        return value if isinstance(value, list) else [_level(fields, name, price)]
+    numbered = sorted(
+        (match[1], given)
+        for given in fields
+        if (match := _NUMBER.fullmatch(plain(given))) and _filled(fields, (given,))
+    )
+    if numbered:
+        used.update(plain(given) for _, given in numbered)
+        return [_level(fields, given, price) for _, given in numbered]
+    name = _filled(fields, words.TARGET_PERCENTS)
+    if name is None:
+        return []
+    used.add(name)
+    return [{"percent": fields.percent(name)}]
+
+
+def _filled(fields: Fields, names: tuple[str, ...]) -> str | None:
+    """The first of these fields that says something: not zero, false or nothing."""
+    for name in names:
+        value = fields.raw(name)
+        if value in (None, False) or (isinstance(value, str) and number_in(value) == 0):
+            continue
+        if isinstance(value, Decimal) and value == 0:
+            continue
+        return plain(name)
+    return None
+
+
+def _level(fields: Fields, name: str, price: Decimal | None) -> Any:
+    """A price, a distance like "2%" or an object of our own. A number far from the market's price
+    may be percent or points and is refused.
+    """
+    value = fields.raw(name)
+    if isinstance(value, Mapping | list):
+        return value
+    text = fields.text(name) or ""
+    number = number_in(text)
+    low, high = _PLAUSIBLE
+    if number is not None and price and not low <= number / price <= high:
+        raise fault(
+            "level_ambiguous",
+            f"{name} lies far from the market's price; it may be percent or points.",
+            'Write a price, or a distance like "2%".',
+            field=name,
+        )
+    return text if number is None else number
+
+
+def _check_nothing_is_left(fields: Fields, used: set[str]) -> None:
+    for given in fields:
+        name = plain(given)
+        looks = any(part in name for part in words.PLAN_NAMES) or name in ("slpips", "tppips")
+        known = (*words.STOPS, *words.STOP_PERCENTS, *words.TARGETS, *words.TARGET_PERCENTS)
+        known += words.TRIGGERS
+        if not looks or name in used or name in known or _filled(fields, (given,)) is None:
+            continue
+        raise fault(
+            "unknown_field",
+            "A field looks like a part of the plan, but cannot be read.",
+            'Write "stop_loss" and "take_profit", as prices or like "2%".',
+            field=given,
+        )
+
+
+def time_in_body(fields: Fields, moment: Moment) -> dt.datetime | None:
+    """When the alert was made. The time of a bar, on a whole minute and with the bar's interval
+    beside it, is when the bar opened; its alert is due when the bar ends.
+    """
+    name = next((name for name in words.TIMES if name in fields), None)
+    if name is None:
+        return None
+    fields.text(name)
+    time = time_in(fields.raw(name))
+    if time is None or name == "timenow" or time.second or time.microsecond:
+        return time
+    text = fields.first(*words.INTERVALS)
+    match = None if text is None else _INTERVAL.fullmatch((fields.text(text) or "").strip())
+    if match is None or not (match["count"] or match["unit"]):
+        return time
+    span = dt.timedelta(seconds=int(match["count"] or 1) * _SECONDS[match["unit"].casefold()])
+    return min(time + span, max(moment.now, time))

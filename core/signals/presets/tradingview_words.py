@@ -1,0 +1,147 @@
+"""The names and words that messages made of TradingView's placeholders use, as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from core.signals.presets.common import LONG, SHORT, MarketPosition
+
+
+class Said(NamedTuple):
+    """What a word asks for: `order` (buy or sell), `enter`, `close`, `reduce`, `add`, `reverse`,
+    `cancel`, or `open`, which leaves the side to another field. `way` is the side, `all` says that
+    the whole position is meant.
+    """
+
+    what: str
+    way: MarketPosition | None = None
+    all: bool = False
+
+
+def _sided(way: MarketPosition, side: str, order: str) -> dict[str, Said]:
+    enters = (side, f"enter{side}", f"{side}entry", f"open{side}", f"{side}open", f"go{side}")
+    enters += (f"{order}{side}", f"start{side}", f"entry{side}", f"{side}signal", f"{order}entry")
+    closes = (f"close{side}", f"{side}close", f"exit{side}", f"{side}exit", f"closeall{side}")
+    closes += (f"close{order}", f"{order}exit", f"exit{order}", f"{order}close")
+    return {
+        order: Said("order", way),
+        f"{order}signal": Said("order", way),
+        f"{order}market": Said("order", way),
+        **dict.fromkeys(enters, Said("enter", way)),
+        **dict.fromkeys(closes, Said("close", way)),
+    }
+
+
+WORDS: Final[Mapping[str, Said]] = {
+    **_sided(LONG, "long", "buy"),
+    **_sided(SHORT, "short", "sell"),
+    **dict.fromkeys(("bull", "bullish"), Said("enter", LONG)),
+    **dict.fromkeys(("bear", "bearish"), Said("enter", SHORT)),
+    **dict.fromkeys(("cover", "buytocover"), Said("close", SHORT)),
+    **dict.fromkeys(("close", "exit", "exitposition", "sl", "tp"), Said("close")),
+    **dict.fromkeys(("stoploss", "takeprofit"), Said("close")),
+    **dict.fromkeys(
+        ("flat", "flatten", "closeall", "exitall", "closeposition", "closeallpositions"),
+        Said("close", all=True),
+    ),
+    **dict.fromkeys(("reduce", "decrease", "partialclose", "closepartial"), Said("reduce")),
+    **dict.fromkeys(("add", "increase", "scalein"), Said("add")),
+    **dict.fromkeys(("reverse", "flip"), Said("reverse")),
+    **dict.fromkeys(("cancel", "cancelall", "cancelorders", "cancelallorders"), Said("cancel")),
+    **dict.fromkeys(("open", "enter", "entry", "openposition"), Said("open")),
+    **dict.fromkeys(("order", "trade", "marketorder", "placeorder"), Said("open")),
+}
+
+# Names are compared without case, `_` and `-`; in each row the first one that is there counts.
+SYMBOLS: Final = (
+    *("symbol", "ticker", "tickerid", "tvsymbol", "symboltv", "instrument", "market", "pair"),
+    "contract",
+)
+COINS: Final = ("coin", "asset", "baseasset", "basecurrency", "base")
+# What stands there must be a word that is known; in the others it may be anything.
+ACTIONS: Final = ("action", "orderaction", "strategyorderaction", "side", "order", "orderside")
+MAYBE_ACTIONS: Final = (
+    *("signal", "direction", "signaltype", "tradeaction", "command", "cmd", "type", "trade"),
+    *("tradetype", "eventtype", "event", "positionside"),
+)
+POSITION: Final = (
+    *("marketposition", "strategymarketposition", "position", "sentiment", "newposition"),
+    "strategyposition",
+)
+POSITION_SIZE: Final = ("marketpositionsize", "strategymarketpositionsize")
+SIGNED_SIZE: Final = (
+    *("positionsize", "strategypositionsize", "newpositionsize", "positionsizeafter"),
+    "positionnewsize",
+)
+PREVIOUS: Final = (
+    *("prevmarketposition", "strategyprevmarketposition", "prevposition", "previousposition"),
+    *("previousmarketposition", "positionprevious"),
+)
+PREVIOUS_SIZE: Final = (
+    *("prevmarketpositionsize", "strategyprevmarketpositionsize", "prevpositionsize"),
+    "previouspositionsize",
+)
+CONTRACTS: Final = ("contracts", "ordercontracts", "strategyordercontracts")
+COUNTS: Final = (
+    *("quantity", "qty", "size", "amount", "lots", "lot", "ordersize", "orderqty", "units"),
+    *("orderquantity", "baseamount", "amountbase", "basequantity"),
+)
+VOLUME: Final = "volume"
+BAR: Final = ("open", "high", "low")
+DOLLARS: Final = (
+    *("sizeusd", "usd", "amountusd", "usdamount", "quoteamount", "quoteqty", "quoteorderqty"),
+    *("notional", "notionalusd", "notionalusdc", "positionsizeusd", "qtyusd", "quantityusd"),
+    *("amountusdt", "usdtamount", "sizeusdt", "usdt", "usdsize"),
+)
+PERCENTS: Final = (
+    *("percent", "amountpercent", "sizepercent", "qtypercent", "quantitypercent", "equitypercent"),
+    *("percentofequity", "balancepercentage", "balancepercent", "sizepct", "qtypct", "equitypct"),
+)
+RISKS: Final = ("riskpercent", "riskpct", "riskpercentage")
+UNITS: Final = (
+    *("sizetype", "qtytype", "qtymode", "amounttype", "quantitytype", "sizemode", "sizeunit"),
+    "ordersizetype",
+)
+UNIT_WORDS: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("percent", "percentage", "%", "pct", "percentofequity", "equity"), "percent"),
+    **dict.fromkeys(("balance", "percentofbalance"), "percent"),
+    **dict.fromkeys(("usd", "usdt", "usdc", "quote", "cash", "dollar", "dollars"), "dollars"),
+    **dict.fromkeys(("base", "coin", "coins", "fixed", "contracts", "units", "qty"), "coins"),
+    **dict.fromkeys(("absolute", "quantity"), "coins"),
+}
+KINDS: Final = ("ordertype", "pricetype", "type")
+LIMITS: Final = ("limitprice", "limit", "price", "orderprice", "entryprice", "entry")
+TRIGGERS: Final = ("stopprice", "triggerprice", "price", "orderprice")
+PRICES: Final = ("price", "close", "orderprice", "strategyorderprice", "entryprice", "entry")
+STOPS: Final = ("stoploss", "slprice", "stoplossprice", "sl", "stop", "stoplosspx")
+STOP_PERCENTS: Final = ("slpercent", "slpct", "stoplosspercent", "stoplosspct")
+TARGETS: Final = ("takeprofit", "tpprice", "takeprofitprice", "tp", "target", "targetprice")
+NUMBERED: Final = ("takeprofit", "tp", "target", "t")
+TARGET_PERCENTS: Final = ("tppercent", "tppct", "takeprofitpercent", "takeprofitpct")
+PLAN_NAMES: Final = ("stop", "trail", "takeprofit", "breakeven", "slp", "tpp")
+TIMES: Final = (
+    *("timenow", "timestamp", "time", "sentat", "sent", "alerttime", "triggertime", "signalts"),
+)
+INTERVALS: Final = ("interval", "timeframe", "tf")
+IDS: Final = ("id", "orderid", "strategyorderid", "alertid", "eventid", "signalid")
+COMMENTS: Final = ("comment", "ordercomment", "strategyordercomment")
+REDUCE_ONLY: Final = ("reduceonly", "closeonly")
+REVERSES: Final = ("reverse", "closeopposite", "reverseposition")
+SECRETS: Final = ("passphrase", "password", "token", "key", "authkey", "webhooksecret")
+# Objects inside whose fields count like those beside them; a word before a name joins it.
+GROUPS: Final = {
+    **dict.fromkeys(("strategy", "data", "order", "alert", "signal", "instrument", "trade"), ""),
+    **dict.fromkeys(("alertinfo", "strategyinfo", "payload", "params", "orderinfo"), ""),
+    "position": "position",
+}
+DECORATION: Final = frozenset(
+    (
+        *("exchange", "interval", "timeframe", "tf", "close", "open", "high", "low", "volume"),
+        *("strategy", "strategyname", "strategyid", "name", "botname", "botid", "message", "msg"),
+        *("note", "reason", "bar", "currency", "quotecurrency", "account", "leverage", "text"),
+        *("alertname", "source", "version", "chart", "orderprice", "user", "userid", "tag"),
+        *("product", "apikey", "nonce", "title", "price", "entryprice", "entry", "margin"),
+        *("margintype", "marginmode", "bartime", "plot", "plots", "atr", "rsi", "score"),
+    )
+)
