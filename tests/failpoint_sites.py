@@ -7,6 +7,7 @@ without running anything, so that a place that no test dies at cannot go unnotic
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,12 +46,15 @@ def module_of(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts)
 
 
-def sources() -> Iterator[tuple[Path, ast.Module]]:
+@functools.cache
+def sources() -> tuple[tuple[Path, ast.Module], ...]:
     """The files of the rooms, without the paper network, which is a tenant of its own."""
-    for room in ROOMS:
-        for path in sorted((ROOT / room).rglob("*.py")):
-            if "paper" not in path.relative_to(ROOT).parts:
-                yield path, ast.parse(path.read_text())
+    return tuple(
+        (path, ast.parse(path.read_text()))
+        for room in ROOMS
+        for path in sorted((ROOT / room).rglob("*.py"))
+        if "paper" not in path.relative_to(ROOT).parts
+    )
 
 
 def committers() -> dict[str, frozenset[str]]:
@@ -67,7 +71,8 @@ def committers() -> dict[str, frozenset[str]]:
     return found
 
 
-def sites() -> list[Site]:
+@functools.cache
+def sites() -> tuple[Site, ...]:
     """Every place outside the ledger that commits, and every place that sends."""
     writers = committers()
     found = []
@@ -87,7 +92,7 @@ def sites() -> list[Site]:
                 what = "send"
             if what is not None:
                 found.append(Site(module, call.lineno, call.end_lineno or call.lineno, what))
-    return found
+    return tuple(found)
 
 
 def strays() -> list[str]:

@@ -104,9 +104,11 @@ def _recognised(raw: bytes) -> Body:
         strict: AlertObject | None = read_object(raw)
     except AlertFault:
         strict = None
-    if strict is not None and _OWN_NAMES.issuperset(strict):
-        return Body(OWN, secret_of(strict), strict)
     content = strict if strict is not None else _loose(raw)
+    if isinstance(content, Mapping) and _OWN_NAMES.issuperset(content):
+        shows_price = content.get("price") is not None and content.get("type") is None
+        if strict is None or not shows_price:
+            return _own(raw)
     found = [] if content is None else known_in(content)
     if len(found) > 1:
         names = " and ".join(preset.title for preset in found)

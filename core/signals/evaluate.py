@@ -13,7 +13,7 @@ from decimal import Decimal, localcontext
 from typing import Any, Final, NoReturn
 
 from core.signals.alert import Alert, Level, Size, SizeUnit
-from core.signals.body import open_body
+from core.signals.body import AUTO, NAMES, open_body
 from core.signals.entry_plan import PlanSide, check_sides, fractions, priced
 from core.signals.faults import AlertFault
 from core.signals.grammar import time_in
@@ -27,6 +27,8 @@ from core.signals.symbols import SymbolUnknown, listing_of, placed
 
 STALE_AFTER_S: Final = Decimal(60)
 LONGEST_LIMIT_S: Final = Decimal(10**9)
+# Later than any alert's time, where a line does not say when its alert arrived.
+_UNKNOWN_NOW: Final = dt.datetime(9000, 1, 1, tzinfo=dt.UTC)
 _OPENING: Final = (Effect.OPEN, Effect.ADD, Effect.REVERSE)
 _EXITS: Final = (Effect.REDUCE, Effect.CLOSE)
 _TRADELESS: Final = (Effect.CANCEL, Effect.NONE)
@@ -76,6 +78,7 @@ def _reason(reason: Exception) -> tuple[str, str]:
 def _answer(given: Mapping[str, Any], asked: _Asked) -> Answer:
     asked.position = position = _number(given, "position") or Decimal(0)
     received_at = _moment(given)
+    now = received_at or _UNKNOWN_NOW
     stale_after_s = _positive(given, "stale_after_s") or STALE_AFTER_S
     if stale_after_s > LONGEST_LIMIT_S:
         raise _InputFault(f"stale_after_s is above {LONGEST_LIMIT_S}.")
@@ -89,11 +92,19 @@ def _answer(given: Mapping[str, Any], asked: _Asked) -> Answer:
     )
     tickers = _tickers(given)
     body = _text(given, "body", None).encode("utf-8", "surrogatepass")
-    opened = open_body(body, _text(given, "preset", "auto"))
-    alert = opened.alert(received_at, lambda symbol: _price_of(symbol, situation.price, tickers))
+    opened = open_body(body, _preset(given))
+
+    def price_of(symbol: str) -> Decimal | None:
+        return _price_of(symbol, situation.price, tickers)
+
+    alert = opened.alert(now, price_of)
+    if received_at is None:
+        # Without a moment of receipt no age can be judged: it came when it was made.
+        now = alert.time or now
+        alert = opened.alert(now, price_of)
     asked.symbol, alert = placed(alert, tickers)
     limit = alert.stale_after or dt.timedelta(seconds=float(stale_after_s))
-    age = alert_age(alert, received_at)
+    age = alert_age(alert, now)
     if age > limit:
         raise Unmeant(
             "stale",
@@ -234,8 +245,17 @@ def _positive(given: Mapping[str, Any], name: str) -> Decimal | None:
     return number
 
 
-def _moment(given: Mapping[str, Any]) -> dt.datetime:
+def _preset(given: Mapping[str, Any]) -> str:
+    name = _text(given, "preset", AUTO).strip().casefold()
+    if name not in NAMES:
+        raise _InputFault(f"preset is none of {', '.join(NAMES)}.")
+    return name
+
+
+def _moment(given: Mapping[str, Any]) -> dt.datetime | None:
     value = given.get("received_at")
+    if value is None:
+        return None
     if isinstance(value, Decimal) and _SECONDS.fullmatch(str(value)):
         value = value.scaleb(3).to_integral_value()
     moment = time_in(value)

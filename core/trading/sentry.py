@@ -232,10 +232,11 @@ class Sentry:
         else:
             plan = (await load([position])).get(position_id)
             target = _target(plan.targets if plan else [], target_id)
-            if plan is None or not plan.armed or target is None or target.state != "closing":
+            if plan is None or target is None or target.state != "closing":
                 return None
-            if plan.left(target) <= 0:
-                await plans.change_target(target, state="waiting")  # settled as done from here
+            if not plan.armed or plan.left(target) <= 0:
+                # all of it is being closed, or it is settled as done from here
+                await plans.change_target(target, state="waiting")
                 return None
             attempts, key = target.attempts, f"watch:{position_id}:t{target_id}:{target.attempts}"
             payload |= {

@@ -85,7 +85,7 @@ class TourHouse(ProcessHouse):
 
     # asking
 
-    async def call(self, name: str, *, fine: Collection[str] = (), **arguments: Any) -> Any:
+    async def call(self, what: str, *, fine: Collection[str] = (), **arguments: Any) -> Any:
         """A call through the door, asked again until it is answered. `fine`: refusals that may be
         the answer where the asked-for was done before the process died; then None.
         """
@@ -96,13 +96,13 @@ class TourHouse(ProcessHouse):
             try:
                 answer = await self.http.post(
                     f"http://127.0.0.1:{self._door}/call",
-                    json={"name": name, "arguments": arguments},
+                    json={"name": what, "arguments": arguments},
                 )
             except httpx.TransportError:
                 await asyncio.sleep(0.05)
                 continue
             if answer.status_code != 200:
-                raise AssertionError(f"{name} {arguments}: {self.running.stderr[-4000:]}")
+                raise AssertionError(f"{what} {arguments}: {self.running.stderr[-4000:]}")
             last = answer.json()
             if "told" in last:
                 return last["told"]
@@ -111,7 +111,7 @@ class TourHouse(ProcessHouse):
             if last["code"] not in LATER:
                 break
             await asyncio.sleep(0.2)
-        raise AssertionError(f"{name} {arguments}: {last}")
+        raise AssertionError(f"{what} {arguments}: {last}")
 
     async def ask(self, who: int, method: str, *, fine: Collection[str] = (), **given: Any) -> Any:
         """A method of the desk, asked by a Telegram user."""
@@ -142,9 +142,6 @@ class TourHouse(ProcessHouse):
                 await again()
             await asyncio.sleep(0.1)
         raise AssertionError(f"not within {within_s} s: {sql}")
-
-    async def visited(self, *places: str, within_s: float = WITHIN_S) -> None:
-        """Waits until the process has died at these places (`module:function`)."""
 
     # alerts
 

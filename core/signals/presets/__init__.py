@@ -20,6 +20,7 @@ from core.signals.presets import (
     threecommas,
     tickerly,
     traderspost,
+    tradingview,
     tv_hub,
     wundertrading,
 )
@@ -41,6 +42,7 @@ PRESETS: Final[tuple[Preset, ...]] = (
     okx.PRESET,
     junta.PRESET,
     hypertrade.PRESET,
+    tradingview.PRESET,
 )
 _BY_NAME: Final = {preset.name: preset for preset in PRESETS}
 
@@ -51,10 +53,11 @@ def preset_named(name: str) -> Preset:
 
 
 def known_in(content: Content) -> list[Preset]:
-    """All presets whose shape a body's content has."""
+    """All presets whose shape a body's content has; the general one only where it has no other."""
     is_text = isinstance(content, str)
-    return [
+    found = [
         preset
         for preset in PRESETS
         if (preset.text if is_text else preset.json) and preset.knows(content)
     ]
+    return [preset for preset in found if preset is not tradingview.PRESET] or found

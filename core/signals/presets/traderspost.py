@@ -69,13 +69,31 @@ _UNITS: Final = {
     "percentofposition": SizeUnit.POSITION_PERCENT,
 }
 _OTHERS: Final = ("pointer", "prevposition", "code", "signaltoken", "botuuid", "apisecret")
+# With these beside ticker and action a message says more than TradersPost reads.
+_FOREIGN: Final = frozenset(
+    (
+        *("contracts", "marketposition", "marketpositionsize", "prevmarketposition", "position"),
+        *("positionsize", "side", "direction", "orderid", "size", "qty", "amount", "sl", "tp"),
+        *("slprice", "tpprice", "ordercontracts", "passphrase", "password", "lots", "volume"),
+        *("amountpercent", "percent", "sizeusd", "reduceonly", "tp1", "target", "stop"),
+    )
+)
 
 
 def _knows(content: Content) -> bool:
     if not isinstance(content, Mapping):
         return False
-    names = {plain(name) for name in content}
-    return {"ticker", "action"} <= names and not names & set(_OTHERS)
+    given = {plain(name): value for name, value in content.items()}
+    if not {"ticker", "action"} <= given.keys() or given.keys() & set(_OTHERS):
+        return False
+    if "sentiment" in given:
+        return True
+    levels = (given.get("takeprofit"), given.get("stoploss"))
+    if any(level is not None and not isinstance(level, Mapping) for level in levels):
+        return False
+    action = given["action"]
+    known = not isinstance(action, str) or plain(action) in _ACTIONS or "{{" in action
+    return known and not given.keys() & _FOREIGN
 
 
 def _secret(content: Content) -> str | None:
@@ -114,7 +132,7 @@ def _wish(fields: Fields, action: str) -> Alert:
     """What is to become of the position. A buy while long and a sell while short do nothing; adding
     is an action of its own. Without sentiment a sell while long closes it and opens a short.
     """
-    sentiment = fields.choice(POSITIONS, "sentiment")
+    sentiment = fields.choice(POSITIONS, "sentiment", "market_position")
     size = _size(fields)
     wish = Alert(action=None, symbol="", target=None if sentiment is None else Target(sentiment))
     if action == "cancel":
@@ -129,6 +147,9 @@ def _wish(fields: Fields, action: str) -> Alert:
         return replace(wish, action=Action.CLOSE, only=OPPOSITE[way])
     if sentiment is OPPOSITE[way]:
         return _exit(wish, size, OPPOSITE[way])
+    if sentiment is way and size is not None and size.unit is SizeUnit.BASE:
+        # A strategy's message: most put TradingView's whole order into quantity.
+        size = replace(size, unit=SizeUnit.EITHER)
     return replace(wish, action=entry(way), size=size, unless=way)
 
 

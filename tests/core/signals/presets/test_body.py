@@ -148,8 +148,9 @@ def test_a_body_of_our_own_fields_is_our_own(body: dict[str, Any]) -> None:
         ("[]", "not_an_object"),
         ('{"symbol": "BTCUSD", "action": buy}', "value_unquoted"),
         ('{"symbol": "BTCUSD", "action": "buy",}', "trailing_comma"),
-        ({"symbol": "BTCUSD", "action": "buy", "quantity": 1}, "unknown_field"),
-        ({"symbol": "BTCUSD", "side": "buy"}, "unknown_field"),
+        ({"symbol": "BTCUSD", "action": "buy", "foo": 1}, "unknown_field"),
+        ({"symbol": "BTCUSD", "action": "buy", "stop_los": 90}, "unknown_field"),
+        ({"symbol": "BTCUSD", "action": "buy", "takeprofitt": 120, "qty": 1}, "unknown_field"),
     ],
 )
 def test_what_has_no_shape_of_another_is_judged_as_our_own(body: Any, code: str) -> None:
