@@ -122,6 +122,7 @@ async def started(
             settings, ledger, vault, clock, random, bell, metrics, strategy_book, rush
         )
         await firewall.start()
+        stack.push_async_callback(firewall.close)
         office = Office(
             ledger=ledger,
             vault=vault,

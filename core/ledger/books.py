@@ -66,6 +66,7 @@ async def add_move(row: Share, **values: Any) -> None:
     await ShareMove.create(
         share_id=row.id,
         account_id=row.account_id,
+        partition=row.partition,
         strategy_id=row.strategy_id,
         size=row.size,
         **values,

@@ -369,6 +369,7 @@ class MockOrder(Model):
         "ledger.Account", related_name="mock_orders", on_delete=RESTRICT
     )
     account_id: int
+    partition = fields.IntField()
     signal_id = fields.UUIDField()
     order_id = fields.IntField(null=True)
     ticker = fields.CharField(max_length=32)
@@ -648,6 +649,7 @@ class Funding(Model):
         "ledger.Account", related_name="fundings", on_delete=RESTRICT
     )
     account_id: int
+    partition = fields.IntField()
     position_id = fields.IntField(null=True)
     ticker = fields.CharField(max_length=32)
     size = money()
@@ -708,6 +710,7 @@ class ShareMove(Model):
     )
     share_id: int
     account_id = fields.IntField()
+    partition = fields.IntField()
     strategy_id = fields.IntField()
     cause = fields.CharField(max_length=12)
     fill_uuid = fields.UUIDField(null=True)

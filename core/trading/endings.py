@@ -162,6 +162,7 @@ class Endings:
     def _mock_row(self, mock: Mock, signal_id: UUID) -> MockOrder:
         return MockOrder(
             account_id=self._bench.account.id,
+            partition=self._bench.account.partition,
             signal_id=signal_id,
             order_id=mock.order_id,
             ticker=mock.ticker,

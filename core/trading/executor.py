@@ -95,7 +95,7 @@ class Executor:
         self._resting = resting
         self._catch_up = catch_up
         self._parts = parts
-        self._permits = Permits(account, parts)
+        self._permits = Permits(account, resting, parts)
         self.reserve: Callable[[str, int | None], Reservation] | None = None
 
     async def look(self, intent: Intent) -> View:
@@ -190,7 +190,7 @@ class Executor:
         position = await positions.open_in(self._account.id, market.ticker)
         if not made:
             check_version(intent, position)
-        await self._permits.check_owner(intent, market.ticker)
+        await self._permits.check_owner(intent, position, market.ticker)
         held, reducible = await self._holding(intent, position, market.ticker)
         age_s = max_age_s(intent)
         course = (
@@ -266,6 +266,8 @@ class Executor:
         """
         if not speaks_for_strategy(intent):
             return _held(position), None
+        if position is None and not self._account.sharing:
+            return None, None
         mine = int(intent.payload["strategy_id"])
         close = await share_close(self._account.id, ticker, mine)
         if close is None:

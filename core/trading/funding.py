@@ -125,6 +125,7 @@ class FundingReader:
         position = await books.open_at(account.id, row.ticker, row.created_at)
         await books.add_funding(
             account_id=account.id,
+            partition=account.partition,
             position_id=position.id if position is not None else None,
             ticker=row.ticker,
             size=size,

@@ -78,6 +78,7 @@ class Guard:
         self._sentry = Sentry(bench, resting, submit, self.wake)
         self._bell = asyncio.Event()
         self._tended_at: float | None = None
+        self._waking = False
         self._refused_at: tuple[float, int] | None = None
         self._bareness = Bareness(bench)
         self._reservations = Reservations(self._expect, self._expect_no_more)
@@ -188,15 +189,17 @@ class Guard:
             self._bell.clear()
             self._tended_at = self._parts.clock.monotonic()
             try:
-                if not await self._tend():
-                    self._bench.spawn(self._wake_later())
+                settled = await self._tend()
             except (NodeUnreachable, NoRoom) as error:
                 log.info(
                     "plans wait for the chain", account=self._bench.account.id, error=str(error)
                 )
-                self._bench.spawn(self._wake_later())
+                settled = False
             except Exception:  # whatever it is: the account's plans must not go untended for it
                 log.exception("plans could not be tended", account=self._bench.account.id)
+                settled = False
+            if not settled and not self._waking:
+                self._waking = True
                 self._bench.spawn(self._wake_later())
 
     async def _next_round(self) -> None:
@@ -216,7 +219,11 @@ class Guard:
         return self._parts.clock.monotonic() - self._tended_at >= TEND_EVERY_S
 
     async def _wake_later(self) -> None:
-        await self._parts.clock.sleep(RETRY_PAUSE_S)
+        """One round more in a moment; only one of these waits at a time."""
+        try:
+            await self._parts.clock.sleep(RETRY_PAUSE_S)
+        finally:
+            self._waking = False
         self.wake()
 
     async def _tend(self) -> bool:

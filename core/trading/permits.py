@@ -10,6 +10,7 @@ from typing import Final
 
 from core.dydx.markets import Market
 from core.dydx.protocol import Side
+from core.ledger import intents, strategies
 from core.ledger.models import Account, Intent, Position
 from core.signals.alert import Action
 from core.trading.course import Leg
@@ -18,8 +19,9 @@ from core.trading.key_loss import check_key
 from core.trading.parking import Parked
 from core.trading.parts import Parts
 from core.trading.plan import level_from_json, level_price, side_fault, targets_from_json
+from core.trading.resting import Resting
 from core.trading.risk.ask import Ask
-from core.trading.share_keeper import owner_of
+from core.trading.rows import opens
 from core.trading.wishes import wish_of
 
 _SELLING: Final = frozenset({Action.SELL, Action.SHORT})
@@ -32,8 +34,9 @@ SUPERSEDED: Final = (
 class Permits:
     """The gate before new exposure of one account."""
 
-    def __init__(self, account: Account, parts: Parts) -> None:
+    def __init__(self, account: Account, resting: Resting, parts: Parts) -> None:
         self._account = account
+        self._resting = resting
         self._parts = parts
 
     async def look(self, intent: Intent, market: Market) -> None:
@@ -86,23 +89,36 @@ class Permits:
             now=self._parts.clock.now(),
         )
 
-    async def check_owner(self, intent: Intent, ticker: str) -> None:
+    async def check_owner(self, intent: Intent, position: Position | None, ticker: str) -> None:
         """A market belongs to the strategy that opened it until it is flat. Raises Refusal."""
         if self._account.sharing or not speaks_for_strategy(intent):
             return
-        owner = await owner_of(self._account.id, ticker)
-        if owner is None or owner.strategy_id == intent.payload["strategy_id"]:
-            return
-        if owner.strategy_id is None:
+        mine = intent.payload["strategy_id"]
+        owner = position.strategy_id if position is not None else await self._waiting(ticker, mine)
+        if position is not None and owner is None:
             raise Refusal(
                 "position_external",
                 f"The {ticker} position was opened by hand; the bot does not touch it. Adopt it "
                 "into a strategy to have alerts act on it. Nothing was sent.",
             )
+        if owner is None or owner == mine:
+            return
+        strategy = await strategies.get(owner)
         raise Refusal(
             "market_in_use",
-            f"{ticker} belongs to strategy {owner.name} until it is flat. Nothing was sent.",
+            f"{ticker} belongs to strategy {strategy.name if strategy is not None else owner} "
+            "until it is flat. Nothing was sent.",
         )
+
+    async def _waiting(self, ticker: str, mine: int) -> int | None:
+        """The strategy whose entry waits in a flat market: this one's own before others."""
+        found: set[int] = set()
+        for order in self._resting.living():
+            if order.ticker == ticker and order.intent_id is not None and opens(order):
+                intent = await intents.get(order.intent_id)
+                if intent is not None and intent.payload.get("strategy_id") is not None:
+                    found.add(int(intent.payload["strategy_id"]))
+        return mine if mine in found else min(found, default=None)
 
     def _check_levels(self, intent: Intent, market: Market) -> None:
         """A stop or target read off a chart is refused where the prices follow no chart."""

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from core.dydx.protocol import Side
-from core.ledger import books, intents, orders, positions, strategies
+from core.ledger import books, positions
 from core.ledger.models import Account, Position, Share
-from core.trading import states
 from core.trading.position_states import Cause
 from core.trading.shares import (
     BY_HAND,
@@ -28,15 +26,6 @@ from core.trading.shares import (
     net,
     traded,
 )
-
-
-@dataclass(frozen=True)
-class Owner:
-    """Whose a market of an account is; `strategy_id` None: what is there was made by hand."""
-
-    strategy_id: int | None
-    name: str
-
 
 # what others ask
 
@@ -66,32 +55,6 @@ async def share_close(
     it holds nothing.
     """
     return close_of(await parts_in(account_id, ticker), strategy_id, size)
-
-
-async def owner_of(account_id: int, ticker: str) -> Owner | None:
-    """Whose a market is until it is flat: of who holds the position, else (shares that net to
-    nothing) of the strategy with the largest share, else of the strategy whose entry waits there.
-    None: nobody's.
-    """
-    position = await positions.open_in(account_id, ticker)
-    if position is not None:
-        return await _owner(position.strategy_id)
-    parts = await parts_in(account_id, ticker)
-    if parts:
-        largest = max(parts, key=lambda key: (abs(parts[key]), -key))
-        return await _owner(largest or None)
-    for order in await orders.in_states(account_id, states.WORKING):
-        if order.ticker != ticker or order.reduce_only or order.intent_id is None:
-            continue
-        intent = await intents.get(order.intent_id)
-        if intent is not None and intent.payload.get("strategy_id") is not None:
-            return await _owner(int(intent.payload["strategy_id"]))
-    return None
-
-
-async def _owner(strategy_id: int | None) -> Owner:
-    row = await strategies.get(strategy_id) if strategy_id is not None else None
-    return Owner(strategy_id, row.name if row is not None else "made by hand")
 
 
 def signed_size(position: Position) -> Decimal:

@@ -11,11 +11,17 @@ from typing import Any, Final
 from uuid import UUID
 
 from bot.app import Process
-from core.ledger import raw
+from core.clock import SystemRandom
+from core.dydx.orders import market_draft
+from core.dydx.protocol import Side
+from core.ledger import accounts, models, raw
 from core.signals.alert import BreakEven, Level, TakeProfit, Trailing
 from core.trading.desk import StrategyChange
 from core.trading.plan_change import EvenAt, PlanChange, StopTo, TrailBy
 from core.trading.risk.limits import Mode, ScopeKind
+from core.trading.rows import cancel_of
+from core.trading.signing import Signer
+from core.trading.venue import Venue
 
 
 async def ask(process: Process, *, who: int, method: str, **given: Any) -> Any:
@@ -45,10 +51,67 @@ async def rows(process: Process, *, sql: str) -> Any:
     return await raw.run(sql)
 
 
-async def change(process: Process, *, sql: str) -> Any:
-    """Changes the ledger behind the desk's back: lets time pass, or spoils a row."""
+async def spoil(process: Process, *, model: str, where: dict[str, Any], **values: Any) -> Any:
+    """Changes rows behind the desk's back; True when there were any."""
     async with process.ledger.executing():
-        await raw.run(sql)
+        return bool(await getattr(models, model).filter(**where).update(**values))
+
+
+async def age(
+    process: Process, *, model: str, where: dict[str, Any], fields: list[str], seconds: float
+) -> Any:
+    """Has moments in the ledger lie further back."""
+    then = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=seconds)
+    async with process.ledger.executing():
+        rows = getattr(models, model).filter(**where)
+        return bool(await rows.update(**dict.fromkeys(fields, then)))
+
+
+async def trade_by_hand(
+    process: Process, *, account_id: int, ticker: str, side: str, size: str
+) -> Any:
+    """A market order with the account's own key, as a front end would place it."""
+    account, venue, signer = await _hand(process, account_id)
+    market = venue.stream.markets.get(ticker)
+    assert market is not None
+    draft = market_draft(
+        address=account.address,
+        number=0,
+        client_id=SystemRandom().below(2**32),
+        market=market,
+        side=Side(side),
+        size=Decimal(size),
+        slippage_bps=200,
+        height=(await venue.node.latest_block()).height,
+    )
+    answer = await venue.node.broadcast(signer.sign([draft]).tx)
+    return answer.outcome.value
+
+
+async def cancel_by_hand(process: Process, *, order_id: int) -> Any:
+    """Cancels an order in the chain's state as a front end would."""
+    order = await models.Order.get(id=order_id)
+    account, venue, signer = await _hand(process, order.account_id)
+    owner = venue.owner(account.address)
+    nonce = owner.nonce(await venue.node.tip(), 0.0, committed_sequence=None, urgent=True)
+    answer = await venue.node.broadcast(
+        signer.sign([cancel_of(account, order)], sequence=nonce).tx
+    )
+    return answer.outcome.value
+
+
+async def _hand(process: Process, account_id: int) -> tuple[models.Account, Venue, Signer]:
+    account = await accounts.get(account_id)
+    credential = await accounts.credential(account_id)
+    assert credential is not None
+    if account.chain_account_number is None:
+        venue = process.venues[account.network]
+        on_chain = await venue.node.account(account.address)
+        assert on_chain is not None
+        account.chain_account_number = on_chain.number
+    venue = process.venues[account.network]
+    vault = process.desk._office.vault
+    return account, venue, Signer(account, credential, vault, venue.network.chain_id)
 
 
 async def ready(process: Process) -> Any:
@@ -57,7 +120,19 @@ async def ready(process: Process) -> Any:
 
 
 CALLS: Final[dict[str, Callable[..., Awaitable[Any]]]] = {
-    one.__name__: one for one in (ask, meet, admin_link, use_admin_link, rows, change, ready)
+    one.__name__: one
+    for one in (
+        ask,
+        meet,
+        admin_link,
+        use_admin_link,
+        rows,
+        spoil,
+        age,
+        trade_by_hand,
+        cancel_by_hand,
+        ready,
+    )
 }
 
 

@@ -20,6 +20,7 @@ from bot import jobs, watches
 from bot.app import Process, started
 from bot.logs import set_up_logs
 from bot.settings import load_settings
+from core.dydx import stream
 from core.trading import (
     bareness,
     drift,
@@ -28,6 +29,7 @@ from core.trading import (
     guard,
     key_loss_watch,
     rounds,
+    sentry,
 )
 from core.trading.risk import watch as risk_watch
 from core.trading.views import DeskError
@@ -50,6 +52,8 @@ SOONER: Final[tuple[tuple[Any, str, Any], ...]] = (
     (rounds, "STAKES_EVERY_S", 0.5),
     (rounds, "UNKNOWN_ALARM_AFTER", dt.timedelta(seconds=1)),
     (risk_watch, "PEAKS_EVERY_S", 1.0),
+    (sentry, "TOLD_ATTEMPTS", frozenset({1, 2, 3, 5, 20, 100})),
+    (stream, "WAITS_S", (0.2, 0.3, 0.5)),
 )
 
 

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from tests.acceptance.by_hand import trade_by_hand
 from tests.acceptance.house import House
 from tests.acceptance.until import until
 
 TICKER = "BTC-USD"
 LIFETIME_BLOCKS = 14
+
+
+async def second_strategy(house: House) -> None:
+    """Alerts of the house go to another strategy of the same account from here on."""
+    assert house.process is not None
+    desk = house.process.desk
+    trader = await desk.trader_of(house.user.id, "Visitor")
+    account = (await desk.accounts(trader))[0]
+    new = await desk.create_strategy(trader, account.id, "second")
+    house.url, house.template = new.strategy.webhook_url, new.template
 
 
 async def traded(house: House, side: str) -> Decimal:
@@ -130,3 +141,35 @@ async def test_two_exits_in_the_same_second_both_act(desk: House) -> None:
     await desk.alert("reduce", size="0.003", id="exit-1")
     await desk.alert("reduce", size="0.004", id="exit-2")
     await desk.position_is(TICKER, "0.003", within_s=40)
+
+
+async def test_a_market_belongs_to_the_strategy_that_opened_it_until_it_is_flat(
+    desk: House,
+) -> None:
+    await desk.alert("buy", size="0.005")
+    await desk.position_is(TICKER, "0.005")
+    mine = desk.url, desk.template
+    await second_strategy(desk)
+    for action in ("buy", "sell", "close"):
+        answer = await desk.alert(action, size="0.002")
+        assert (answer["status"], answer["reason"]["code"]) == ("REJECTED", "market_in_use")
+        assert "main" in answer["reason"]["text"]
+    theirs = desk.url, desk.template
+    desk.url, desk.template = mine
+    await desk.alert("close")
+    await desk.position_is(TICKER, "0")
+    desk.url, desk.template = theirs
+    await desk.alert("buy", size="0.002")
+    await desk.position_is(TICKER, "0.002")
+
+
+async def test_a_position_made_by_hand_is_let_be(desk: House) -> None:
+    await trade_by_hand(desk, TICKER, "BUY", Decimal("0.003"))
+    await desk.position_is(TICKER, "0.003")
+
+    async def refused() -> bool:
+        answer = await desk.alert("close")
+        return bool(answer["reason"]["code"] == "position_external")
+
+    await until(refused)
+    assert await desk.chain_size(TICKER) == Decimal("0.003")

@@ -83,6 +83,14 @@ class TourHouse(ProcessHouse):
         """The places so far."""
         return self.places.read_text().splitlines() if self.places.exists() else []
 
+    def has_died(self, *modules: str) -> bool:
+        """Whether it died at a place of each of these modules."""
+        died = {place.rpartition(":")[0] for place in self.died_at()}
+        return died.issuperset(modules)
+
+    async def nothing(self) -> None:
+        """Only time is to pass."""
+
     # asking
 
     async def call(self, what: str, *, fine: Collection[str] = (), **arguments: Any) -> Any:
@@ -125,9 +133,23 @@ class TourHouse(ProcessHouse):
         (found,) = await self.rows(sql)
         return found
 
-    async def change(self, sql: str) -> None:
-        """Changes the ledger behind the desk's back."""
-        await self.call("change", sql=sql)
+    async def once(self, what: str, **arguments: Any) -> Any:
+        """A call that is not asked again; None where the process died over it."""
+        with contextlib.suppress(httpx.TransportError):
+            answer = await self.http.post(
+                f"http://127.0.0.1:{self._door}/call", json={"name": what, "arguments": arguments}
+            )
+            return answer.json().get("told") if answer.status_code == 200 else None
+        await asyncio.sleep(0.2)
+        return None
+
+    async def until_died(self, place: str, work: Callable[[], Awaitable[Any]]) -> None:
+        """Does something again and again until the process has died at a place of a module."""
+        deadline = time.monotonic() + WITHIN_S
+        while not any(one.startswith(f"{place}:") for one in self.died_at()):
+            assert time.monotonic() < deadline, place
+            await work()
+            await asyncio.sleep(0.2)
 
     async def comes(
         self, sql: str, within_s: float = WITHIN_S, again: Callable[[], Awaitable[Any]] | None = None

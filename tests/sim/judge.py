@@ -217,7 +217,7 @@ class Judge:
         if not self.restless and blocks > BLOCKS_TO_PROTECT:
             bare.told = True
             self.blame("late_stop", f"{where} without a stop for {blocks} blocks")
-        if for_s <= UNPROTECTED_S:
+        if for_s <= UNPROTECTED_S or self._shrinks(place):
             return
         if not self._faulty(bare.since):
             bare.told = True
@@ -227,6 +227,16 @@ class Judge:
             bare.told = True
             self.counts["unprotected"] += 1
             self.blame("unprotected", f"{where} for {for_s:.0f} s, and nobody was told")
+
+    def _shrinks(self, place: tuple[SubaccountKey, str]) -> bool:
+        """Whether a position is being closed right now, as far as the book lets it."""
+        since = self.world.loop.passed - UNPROTECTED_S
+        for fill in reversed(self.world.chain.fills):
+            if fill.at < since:
+                return False
+            if (fill.key, fill.ticker) == place and _parts(fill)[1]:
+                return True
+        return False
 
     def _alarmed(self, key: SubaccountKey, for_s: float) -> bool:
         """Whether the owner was told of something about as long as his position is bare."""

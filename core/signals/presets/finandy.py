@@ -49,6 +49,12 @@ _UNITS: Final = {
     ),
 }
 _GROUPS: Final = ("open", "close", "dca", "sl", "slx", "tp")
+_FOREIGN: Final = frozenset(
+    (
+        *("action", "price", "type", "qty", "quantity", "size", "amount", "contracts"),
+        *("marketposition", "position", "positionsize", "ordertype", "direction", "signal"),
+    )
+)
 
 
 def _knows(content: Content) -> bool:
@@ -56,7 +62,8 @@ def _knows(content: Content) -> bool:
         return False
     names = {plain(name) for name in content}
     grouped = any(isinstance(content.get(name), Mapping) for name in _GROUPS)
-    return {"side", "symbol"} <= names and ("name" in names or grouped or "positionside" in names)
+    named = names & {"name", "positionside"} and not names & _FOREIGN
+    return {"side", "symbol"} <= names and bool(named or grouped)
 
 
 def _secret(content: Content) -> str | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import Any, Final
 
 from core.signals.alert import Action, Alert, MarketPosition, SizeUnit
@@ -100,8 +101,9 @@ def _flat(content: Content) -> dict[str, Any]:
 
 
 def knows(content: Content) -> bool:
-    """Whether an object names a market and what to do. One that has our own names for both may have
-    no field beside them whose meaning is not known: it is ours, and what is misspelt is refused.
+    """Whether an object names a market and what to do. One that has our own names for both must
+    have another's beside them, and none that may be one of ours misspelt: else it is ours, and an
+    unknown field is refused.
     """
     flat = {plain(name): value for name, value in _flat(content).items()}
     names = {name for name, value in flat.items() if value not in (None, "")}
@@ -113,13 +115,15 @@ def knows(content: Content) -> bool:
     asks = asks or bool(names & {*words.POSITION, *words.SIGNED_SIZE, *words.ACTIONS})
     if not placed or not asks:
         return False
-    ours = "symbol" in names and bool(names & {"action", "marketposition"})
-    unknown = {
+    foreign = {
         name
-        for name in names - _OWN - _MEANT - words.DECORATION
-        if _NUMBERED.fullmatch(name) is None
+        for name in names - _OWN - {"secret"}
+        if name in _MEANT or name in words.DECORATION or _NUMBERED.fullmatch(name)
     }
-    return not (ours and unknown)
+    unknown = names - _OWN - _MEANT - foreign
+    if "symbol" not in names or not names & {"action", "marketposition"} or not unknown:
+        return True
+    return bool(foreign) and not any(get_close_matches(name, _OWN, 1, 0.8) for name in unknown)
 
 
 def is_strategy(content: Content) -> bool:

@@ -55,7 +55,7 @@ WORDS: Final[Mapping[str, Said]] = {
 
 # Names are compared without case, `_` and `-`; in each row the first one that is there counts.
 SYMBOLS: Final = (
-    *("symbol", "ticker", "tickerid", "tvsymbol", "symboltv", "instrument", "market", "pair"),
+    *("symbol", "ticker", "tickerid", "tvsymbol", "symboltv", "instrument", "pair", "market"),
     "contract",
 )
 COINS: Final = ("coin", "asset", "baseasset", "basecurrency", "base")

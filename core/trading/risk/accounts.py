@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
+import structlog
+
 from core.clock import Clock
-from core.ledger import accounts, risk, traders
+from core.ledger import accounts, risk, tasks, traders
 from core.ledger.models import Account
 from core.trading import states
 from core.trading.risk.days import UTC, Zone, day_of, settle
@@ -20,8 +22,11 @@ from core.trading.risk.figures import Flow, Line, Pending, Result, pnl_ever
 from core.trading.risk.reading import flows_of, lines_of, pending_of, results_of
 from core.trading.venue import Venue
 
+log = structlog.get_logger(__name__)
+
 MINUTE: Final = dt.timedelta(minutes=1)
 RESULTS_KEPT: Final = 200
+READ_AFTER_S: Final = 0.3
 
 
 @dataclass
@@ -95,12 +100,35 @@ class AccountBooks:
         self._clock = clock
         self._books: dict[int, AccountBook] = {}
         self._zones: dict[int, Zone] = {}
+        self._soon: dict[int, asyncio.Task[None]] = {}
 
     def note_change(self, account_id: int) -> None:
-        """Something of an account moved; it is read again before it is used."""
+        """Something of an account moved; it is read again in a moment, so that the next order finds
+        it read, and in any case before it is used.
+        """
         book = self._books.get(account_id)
-        if book is not None:
-            book.changes += 1
+        if book is None:
+            return
+        book.changes += 1
+        if account_id not in self._soon:
+            self._soon[account_id] = tasks.spawn(self._read_soon(book))
+
+    async def _read_soon(self, book: AccountBook) -> None:
+        try:
+            await self._clock.sleep(READ_AFTER_S)
+        finally:
+            self._soon.pop(book.account.id, None)
+        try:
+            await self.get(book.account.id)
+        except Exception as error:  # it is read before it is used
+            log.info("an account's figures could not be read", error=type(error).__name__)
+
+    async def close(self) -> None:
+        """Reads nothing by itself from here on."""
+        waiting = list(self._soon.values())
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
 
     def known(self) -> tuple[AccountBook, ...]:
         return tuple(self._books.values())

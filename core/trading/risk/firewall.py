@@ -82,6 +82,10 @@ class Firewall:
         if self.scopes.get(BOT).matters:
             await self.read_all()
 
+    async def close(self) -> None:
+        """Ends what reads by itself."""
+        await self.books.close()
+
     async def read_all(self) -> None:
         """Reads every account: a limit of the whole bot counts them all."""
         for account in await accounts.active():

@@ -15,7 +15,7 @@ from core.ledger.models import Fill, Position
 from core.trading.plan_rows import set_plan
 from core.trading.position_states import STEPS, IllegalStep
 from core.trading.position_states import after as state_after
-from core.trading.share_keeper import Owner, owner_of, share_close, share_of
+from core.trading.share_keeper import share_close, share_of
 from core.trading.shares import BY_HAND
 from tests.core.trading.books_kit import BTC, PLAN, Room, a_fill, after, open_room
 
@@ -168,7 +168,6 @@ async def test_a_position_made_by_hand_is_external_and_nobody_is_told(room: Room
     position = await room.position()
     assert (position.external, position.strategy_id) == (True, None)
     assert await room.shares() == {BY_HAND: D("0.02")}
-    assert await owner_of(room.account.id, BTC) == Owner(None, "made by hand")
     assert await room.told("position_by_hand") == []
 
 
@@ -222,7 +221,6 @@ async def test_opposite_shares_are_flat_on_chain_and_each_closes_its_own(room: R
     await room.trade("SELL", "0.01", "110", strategy=two, plan=PLAN)
     assert await positions.open_in(room.account.id, BTC) is None
     assert await room.shares() == {one.id: D("0.01"), two.id: D("-0.01")}
-    assert await owner_of(room.account.id, BTC) == Owner(one.id, "one")
     close = await share_close(room.account.id, BTC, one.id)
     assert close is not None
     assert (close.size, close.reduce_only) == (D("0.01"), D(0))
@@ -317,13 +315,6 @@ async def test_a_button_on_a_share_closes_that_share_and_one_on_the_position_its
     assert await room.shares() == {one.id: D("0.02"), two.id: D("0.005")}
     await room.trade("SELL", "0.01", strategy=two, source="button", reduce_only=True)
     assert await room.shares() == {one.id: D("0.01"), two.id: D("0.005")}
-
-
-async def test_a_market_belongs_to_whose_entry_waits_there(room: Room) -> None:
-    one = await room.strategy("one")
-    assert await owner_of(room.account.id, BTC) is None
-    await room.order(intent_id=(await room.intent(one.id)).id, state="open")
-    assert await owner_of(room.account.id, BTC) == Owner(one.id, "one")
 
 
 async def test_positions_and_shares_say_the_same_of_the_money(room: Room) -> None:

@@ -17,7 +17,7 @@ from core.clock import SystemClock, SystemRandom
 from core.dydx.authenticators import Authenticator
 from core.dydx.indexer import Indexer
 from core.dydx.indexer_types import MarketRow
-from core.dydx.network import paper_network
+from core.dydx.network import NetworkName, paper_network
 from core.dydx.node import NodePool, NodeUnreachable
 from core.dydx.stream import Stream, StreamEvent
 from core.events import Bell
@@ -76,6 +76,9 @@ class QuietLanes:
 
     def get(self, account_id: int) -> QuietLanes | None:
         return self if self.reconciled.get(account_id) else None
+
+    def network_of(self, account_id: int) -> NetworkName | None:
+        return "paper"
 
     def is_reconciled(self, account_id: int) -> bool:
         return self.reconciled.get(account_id, False)
