@@ -269,6 +269,7 @@ class Notifier:
             await self._bot.edit_message_text(
                 chat_id=trader.telegram_id, message_id=number, **screen.kwargs()
             )
+            failpoints.passed()
         except TelegramBadRequest as error:
             if is_unchanged(error):
                 return True
@@ -286,6 +287,7 @@ class Notifier:
         sent = await self._bot.send_message(
             trader.telegram_id, reply_parameters=reply, **screen.kwargs()
         )
+        failpoints.passed()
         return sent.message_id
 
     # making the messages
@@ -453,6 +455,7 @@ class Notifier:
         screen = events.digest(lines, len(told) - len(lines))
         try:
             sent = await self._bot.send_message(trader.telegram_id, **screen.kwargs())
+            failpoints.passed()
         except TelegramAPIError:
             return rows  # the way of single messages knows what to do about it
         for row, revision in told:

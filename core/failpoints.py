@@ -26,6 +26,7 @@ _HANDS: Final = (
     "core.ledger.",
     "core.trading.venue",
     "contextlib",
+    "tortoise.",
 )
 
 NAMES: Final = (

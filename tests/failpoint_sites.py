@@ -14,13 +14,21 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-ROOMS: Final = ("core", "handlers")
+ROOMS: Final = ("core", "handlers", "bot")
 LEDGER: Final = ROOT / "core/ledger"
+# Tenants with processes of their own: the paper network, the emulator, the demo, the command line.
+ELSEWHERE: Final = frozenset({"paper", "emulator", "demo", "admin.py"})
 # Hands that write or send for others, with what their callers are asked by.
-COMMITTING: Final = frozenset({"executing", "transaction", "commit"})
+COMMITTING: Final = frozenset({"executing", "transaction", "commit", "check_writable"})
+OPENING: Final = "open_ledger"  # begins an epoch
+# What the chat's modules call the ledger's modules that they are handed.
+PORTS: Final = {"store": "conversations"}
 BROADCASTING: Final = "core.trading.venue"
 PASSED: Final = "passed"
-CHAT_SENDERS: Final = frozenset({"handlers.chat.sending", "handlers.chat.deletions"})
+CHAT_SENDERS: Final = frozenset(
+    {"handlers.chat.sending", "handlers.chat.deletions", "bot.notifier"}
+)
+CHAT_VERBS: Final = ("send_", "edit_", "delete_message")
 
 
 @dataclass(frozen=True)
@@ -53,17 +61,24 @@ def sources() -> tuple[tuple[Path, ast.Module], ...]:
         (path, ast.parse(path.read_text()))
         for room in ROOMS
         for path in sorted((ROOT / room).rglob("*.py"))
-        if "paper" not in path.relative_to(ROOT).parts
+        if ELSEWHERE.isdisjoint(path.relative_to(ROOT).parts)
     )
 
 
 def committers() -> dict[str, frozenset[str]]:
-    """By module of the ledger: its functions that commit a transaction of their own."""
+    """By module of the ledger: its functions that commit a transaction of their own, be it one
+    statement.
+    """
     found: dict[str, frozenset[str]] = {}
     for path in LEDGER.rglob("*.py"):
         names = set()
         for node in ast.parse(path.read_text()).body:
-            if isinstance(node, ast.AsyncFunctionDef) and any(
+            if not isinstance(node, ast.AsyncFunctionDef):
+                continue
+            alone = any(
+                isinstance(one, ast.Name) and one.id == "alone" for one in node.decorator_list
+            )
+            if alone or any(
                 _called(call) == "commit" and _owner(call) == "ledger" for call in _calls(node)
             ):
                 names.add(node.name)
@@ -84,7 +99,9 @@ def sites() -> tuple[Site, ...]:
             name, owner = _called(call), _owner(call)
             what = None
             commits = owner == "ledger" and name in COMMITTING
-            if commits or name in writers.get(owner or "", ()):
+            opens = any(_names(given, OPENING) for given in call.args)
+            room = PORTS.get(owner or "", owner or "")
+            if commits or opens or name in writers.get(room, ()):
                 what = "commit"
             elif (name == "broadcast" and owner == "venue") or (
                 name == PASSED and owner == "failpoints"
@@ -105,7 +122,7 @@ def strays() -> list[str]:
         for call in _calls(tree):
             name, owner = _called(call), _owner(call)
             to_node = name == "broadcast" and owner == "node" and not module.startswith("core.dydx")
-            to_chat = owner == "bot" and (name or "").startswith(("send_", "edit_", "delete_"))
+            to_chat = owner == "bot" and (name or "").startswith(CHAT_VERBS)
             if (to_node and module != BROADCASTING) or (to_chat and module not in CHAT_SENDERS):
                 found.append(f"{module}:{call.lineno} {owner}.{name}")
     return found
@@ -115,6 +132,13 @@ def _calls(tree: ast.AST) -> Iterator[ast.Call]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             yield node
+
+
+def _names(node: ast.AST, function: str) -> bool:
+    """Whether it is a call of a bare name."""
+    return (
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == function
+    )
 
 
 def _called(call: ast.Call) -> str | None:

@@ -9,6 +9,7 @@ from typing import Any
 from tortoise.transactions import in_transaction
 
 from core.ledger import raw
+from core.ledger.alone import alone
 from core.ledger.models import Conversation
 
 
@@ -17,6 +18,7 @@ async def get_state(key: str) -> str | None:
     return row.state if row is not None else None
 
 
+@alone
 async def set_state(key: str, state: str | None, now: dt.datetime) -> None:
     """Keeps the data as it is."""
     await raw.insert_if_absent(
@@ -31,6 +33,7 @@ async def get_data(key: str) -> dict[str, Any]:
     return row.data if row is not None else {}
 
 
+@alone
 async def set_data(key: str, data: dict[str, Any], now: dt.datetime) -> None:
     """Keeps the state as it is."""
     await raw.insert_if_absent(
@@ -40,6 +43,7 @@ async def set_data(key: str, data: dict[str, Any], now: dt.datetime) -> None:
     )
 
 
+@alone
 async def update_data(key: str, changes: dict[str, Any], now: dt.datetime) -> dict[str, Any]:
     """Merges `changes` into the data and returns the whole; of two merges at the same time neither
     is lost.
@@ -60,6 +64,7 @@ async def in_states(states: Collection[str], since: dt.datetime) -> list[str]:
     return [row.key for row in rows]
 
 
+@alone
 async def purge(before: dt.datetime) -> int:
     """Forgets conversations that nobody touched since."""
     return await Conversation.filter(updated_at__lt=before).delete()

@@ -144,12 +144,6 @@ async def ask_cancel(order: Order, now: dt.datetime | None) -> None:
     order.cancel_asked_at = now
 
 
-async def set_included(order: Order, height: int) -> None:
-    """The block that holds a stateful order."""
-    await Order.filter(id=order.id).update(included_height=height)
-    order.included_height = height
-
-
 async def stateful_in_states(account_id: int, states: Collection[str]) -> list[Order]:
     """Orders in the chain's state, or on their way there, oldest first."""
     return (

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from core.events import Event, SignalChanged
 from core.ledger import raw
+from core.ledger.alone import alone
 from core.ledger.models import OutgoingMessage
 
 LIVE: Final = "live"
@@ -107,6 +108,7 @@ async def due(now: dt.datetime, limit: int = 50) -> list[OutgoingMessage]:
     return [rows[message_id] for message_id in order if message_id in rows]
 
 
+@alone
 async def sent(
     message_id: int, revision: int, telegram_message_id: int | None, now: dt.datetime
 ) -> None:
@@ -126,6 +128,7 @@ async def sent(
     )
 
 
+@alone
 async def postpone(message_id: int, not_before: dt.datetime, attempts: int) -> None:
     """Has it tried again at `not_before`; the trader's later messages wait behind it."""
     await OutgoingMessage.filter(id=message_id, state=LIVE).update(
@@ -133,6 +136,7 @@ async def postpone(message_id: int, not_before: dt.datetime, attempts: int) -> N
     )
 
 
+@alone
 async def dead(message_id: int) -> None:
     """Gives a message up for good; it holds up nothing any more."""
     await OutgoingMessage.filter(id=message_id).update(state=DEAD)
@@ -150,6 +154,7 @@ async def oldest_due(now: dt.datetime) -> dt.timedelta:
     return max(now - row.changed_at, dt.timedelta()) if row is not None else dt.timedelta()
 
 
+@alone
 async def purge(before: dt.datetime) -> int:
     """Forgets messages that were settled before; a signal's card stays, as later news edit it."""
     return await OutgoingMessage.filter(

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from core.ledger.alone import alone
 from core.ledger.models import (
     Account,
     DayPrice,
@@ -55,6 +56,7 @@ async def add_day_price(
     return True
 
 
+@alone
 async def purge_day_prices(before: dt.datetime) -> int:
     return await DayPrice.filter(at__lt=before).delete()
 

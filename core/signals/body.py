@@ -14,6 +14,7 @@ from core.signals.grammar import parse_alert, secret_of
 from core.signals.presets import PRESETS, Content, Preset, PriceOf, known_in, preset_named
 from core.signals.presets.common import Moment, checked_size, fault, several_orders
 from core.signals.presets.content import content_of, read_loosely, text_of
+from core.signals.presets.tradingview import in_other_words
 from core.signals.reading import AlertObject, read_object
 from core.signals.template import alert_template
 
@@ -105,10 +106,9 @@ def _recognised(raw: bytes) -> Body:
     except AlertFault:
         strict = None
     content = strict if strict is not None else _loose(raw)
-    if isinstance(content, Mapping) and _OWN_NAMES.issuperset(content):
-        shows_price = content.get("price") is not None and content.get("type") is None
-        if strict is None or not shows_price:
-            return _own(raw)
+    ours = isinstance(content, Mapping) and _OWN_NAMES.issuperset(content)
+    if ours and (strict is None or not in_other_words(strict)):
+        return _own(raw)
     found = [] if content is None else known_in(content)
     if len(found) > 1:
         names = " and ".join(preset.title for preset in found)

@@ -140,9 +140,7 @@ def _of_contracts(
     return contracts
 
 
-def _of_either(
-    coins: Decimal, alert: Alert, at: Situation, way: MarketPosition
-) -> Decimal | None:
+def _of_either(coins: Decimal, alert: Alert, at: Situation, way: MarketPosition) -> Decimal | None:
     """The part that opens, of coins that may be those of the whole order or those of the position.
 
     Where TradingView says how large its position is, that decides. Else, against a position, they

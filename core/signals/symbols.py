@@ -11,6 +11,7 @@ import difflib
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import NamedTuple
 
 from core.signals.alert import Alert
@@ -18,9 +19,11 @@ from core.signals.scaling import SCALED, in_coins
 
 _EXCHANGE = re.compile(r"[A-Z0-9_]+:")
 _SETTLEMENT = re.compile(r"(?<=[A-Z0-9])/(USDC|USDT|USD):(?:USDC|USDT|USD)$")
-_PERPETUAL = re.compile(r"(?:\.P|[-_.]?PERP|[-_]SWAP)$")
+_PERPETUAL = re.compile(
+    r"(?:\.PM?|[-_.]?PERP(?:ETUAL)?|[-_]SWAP|[-_]?PERP[-_]?INTX|_UMCBL|(?<=USD[TC])M)$"
+)
 _PAIR = re.compile(r"(?P<base>[A-Z0-9]+?)[-_/]?(?:USDT|USDC|USD)")
-_BASE_ONLY = re.compile(r"(?P<base>[A-Z0-9]+)[-_.]?PERP")
+_BASE_ONLY = re.compile(r"(?P<base>[A-Z0-9]+?)[-_.]?PERP(?:ETUAL|[-_]?INTX)?")
 _BY_THE_THOUSAND = re.compile(r"(?:10{3,8}|K|M|1M)(?P<base>[A-Z][A-Z0-9]*)")
 _SAME_COIN = {"XBT": "BTC", "XDG": "DOGE"}
 
@@ -69,15 +72,15 @@ def listing_of(
     """The market that a symbol means. Raises SymbolUnknown.
 
     In order: the ticker itself in any case; an alias (symbols to tickers, in any case); without an
-    exchange (BINANCE:); without the mark of a perpetual (.P, PERP, -SWAP) or of a settlement coin
-    (:USDC); a coin followed by USD, USDT or USDC with or without - _ or /; a scaled coin by table.
-    A coin alone is accepted only with the mark of a perpetual: SPX is an index elsewhere and a coin
-    here.
+    exchange (BINANCE:); without the mark of a perpetual (.P, PERP, -SWAP, PERP-INTX, KuCoin's M …)
+    or of a settlement coin (:USDC); a coin followed by USD, USDT or USDC with or without - _ or /;
+    a scaled coin by table. A coin alone is accepted only with the mark of a perpetual: SPX is an
+    index elsewhere and a coin here.
     """
     if symbol in tickers:
         return Listing(symbol)
     name = symbol.strip().upper() if symbol.isascii() else symbol.strip()
-    listed = {ticker.upper(): ticker for ticker in tickers}
+    listed = _by_name(tuple(tickers))
     if name in listed:
         return Listing(listed[name])
     alias = _aliased(name, aliases or {})
@@ -98,6 +101,12 @@ def listing_of(
         if scaled is not None and f"{scaled.base}-USD" in listed:
             return Listing(listed[f"{scaled.base}-USD"], scaled.factor)
     raise SymbolUnknown(symbol, _nearest(name, listed))
+
+
+@lru_cache(maxsize=8)
+def _by_name(tickers: tuple[str, ...]) -> Mapping[str, str]:
+    """Tickers by their names in capitals."""
+    return {ticker.upper(): ticker for ticker in tickers}
 
 
 def _aliased(name: str, aliases: Mapping[str, str]) -> str:
@@ -121,7 +130,7 @@ def _bases(name: str) -> list[str]:
     return list(dict.fromkeys(match["base"] for match in readings if match is not None))
 
 
-def _nearest(name: str, listed: dict[str, str]) -> tuple[str, ...]:
+def _nearest(name: str, listed: Mapping[str, str]) -> tuple[str, ...]:
     """Up to three tickers that look alike. A coin that may be counted by the thousand is not
     offered its plain one: as an alias it would be traded in the wrong size.
     """

@@ -186,10 +186,11 @@ class Guard:
             await self._next_round()
             if not self._is_due():
                 continue
+            changed = self._bell.is_set() or self._tended_at is None
             self._bell.clear()
             self._tended_at = self._parts.clock.monotonic()
             try:
-                settled = await self._tend()
+                settled = await self._tend(changed=changed)
             except (NodeUnreachable, NoRoom) as error:
                 log.info(
                     "plans wait for the chain", account=self._bench.account.id, error=str(error)
@@ -226,13 +227,19 @@ class Guard:
             self._waking = False
         self.wake()
 
-    async def _tend(self) -> bool:
-        """One round; True when everything is in place."""
-        await self._resting.refresh()
+    async def _tend(self, *, changed: bool = True) -> bool:
+        """One round; True when everything is in place. Only this process writes to the ledger, so
+        that it is read again only where something `changed`.
+        """
+        if changed:
+            await self._resting.refresh()
+        before = [(row.id, row.state) for row in self._resting.living()]
         await self._resting.prove()
+        changed = changed or before != [(row.id, row.state) for row in self._resting.living()]
         async with self._bench.lock:
-            await self.refresh()
-            await note_removed_stops(self._bench, self.book)
+            if changed:
+                await self.refresh()
+                await note_removed_stops(self._bench, self.book)
             await self._keep_best()
         await self._sender.look_at_equity()
         guards = {row.id: row for row in self._resting.living() if is_guard(row)}

@@ -336,7 +336,7 @@ def _answer_of(
 def _status(signal: Signal, order: Order | None) -> str:
     if signal.state == "mock":
         return "MOCK"
-    if signal.state in ("refused", "missed"):
+    if signal.state in ("refused", "missed", "shadow"):
         return "REJECTED"
     return _STATUS_OF_ORDER.get(order.state, "PENDING") if order else "PENDING"
 

@@ -171,7 +171,8 @@ class KeyDesk(AccountDesk):
         """
         work = await self._own_work(trader, work_id)
         if work.kind == MAKE and work.state in WORKING:
-            await key_work.note(work, message_id=message_id)
+            async with self._office.ledger.executing():
+                await key_work.note(work, message_id=message_id)
             self._keeper.take(work)
             return await self._work_view(work)
         if work.kind != MAKE or work.state != "stuck":

@@ -99,7 +99,8 @@ class AccountLeaver:
         before = report.get("asked", [])
         fresh = [row.id for row in rows if row.id not in before]
         if fresh:
-            await key_work.note(self.work, report={**report, "asked": [*before, *fresh]})
+            async with self.office.ledger.executing():
+                await key_work.note(self.work, report={**report, "asked": [*before, *fresh]})
 
     def _report(self, open_ids: list[str], untouchable: int) -> dict[str, Any]:
         asked: list[str] = (self.work.report or {}).get("asked", [])

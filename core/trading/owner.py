@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final
 
 from core.clock import Clock
@@ -33,12 +33,12 @@ class Owner:
         self._nonces.restore(nonces)
 
     async def rules(
-        self, height: int, placed_before: Callable[[], Awaitable[int]]
+        self, height: int, placed_before: Callable[[], Awaitable[Sequence[tuple[int, int]]]]
     ) -> tuple[PlacementBudget, EquityTiers]:
         """The budget and the tiers as governance has them now; asked again every hour.
 
-        `placed_before`, asked once, counts the placements of the last minutes before this process
-        began; they are taken as of `height`. Raises NodeUnreachable.
+        `placed_before`, asked once, tells the placements of the last minutes before this process
+        began as (at least so many blocks before `height`, count). Raises NodeUnreachable.
         """
         async with self._reading:
             now = self._clock.monotonic()
@@ -47,7 +47,7 @@ class Owner:
             limits = await self._node.block_rate_limits()
             self._tiers = EquityTiers(await self._node.equity_tiers())
             if self._budget is None:
-                past = [(height, await placed_before())]
+                past = [(height - blocks, count) for blocks, count in await placed_before()]
                 self._budget = PlacementBudget(limits.stateful, past)
             else:
                 self._budget.configure(limits.stateful)

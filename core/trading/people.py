@@ -30,10 +30,11 @@ class PeopleDesk:
         settings = self._office.settings
         if row is not None:
             if telegram_id in settings.admin_ids and row.role != "admin":
-                await traders.set_role(row.id, "admin")
+                async with self._office.ledger.executing():
+                    await traders.set_role(row.id, "admin")
                 row.role = "admin"
             if not row.reachable:
-                await traders.set_reachable(row.id, True)
+                await self.set_reachable(row.id, True)
             return view_of_trader(row)
         role = {"open": "trader", "approval": "pending", "closed": "refused"}[settings.signup]
         if telegram_id in settings.admin_ids:
@@ -54,7 +55,8 @@ class PeopleDesk:
 
     async def set_reachable(self, trader_id: int, reachable: bool) -> None:
         """Whether Telegram delivers to this trader: not once he blocked the bot."""
-        await traders.set_reachable(trader_id, reachable)
+        async with self._office.ledger.executing():
+            await traders.set_reachable(trader_id, reachable)
 
     async def note_bot_name(self, name: str) -> None:
         """Remembers the bot's name at Telegram, for links that are made without asking it."""

@@ -224,8 +224,7 @@ class Resting:
                 )
         elif judged is Fate.ENDED:
             if found is not None:
-                async with self._bench.lock:
-                    await orders.set_included(order, found.height)
+                order.included_height = found.height
             await self._settle(order, tip)
         elif judged is Fate.DEAD:
             evidence = f"its nonce is over at block {tip.height}; neither node nor indexer know it"
@@ -256,7 +255,8 @@ class Resting:
         over = ends_at is not None and block.time >= ends_at
         evidence = f"no longer in the node's state at block {block.height}; fills are booked"
         async with self._bench.lock:
-            await self._step(order, "expired" if over else "canceled", evidence)
+            state = "expired" if over else "canceled"
+            await self._step(order, state, evidence, included_height=order.included_height)
 
     async def _move(self, order: Order, state: str, evidence: str, height: int | None) -> None:
         async with self._bench.lock:

@@ -33,6 +33,9 @@ COPIES_OF_CLOSES: Final = 2
 # What no node was given goes out again after these pauses; its good-til-block is not over by then.
 SEND_AGAIN_AFTER_S: Final = (0.5, 1.0, 2.0)
 _BEFORE: Final = dt.timedelta(minutes=3)
+# What was placed longer ago than this lies at least so many blocks back.
+_JUST_NOW: Final = dt.timedelta(seconds=5)
+_BLOCKS_SINCE: Final = 3
 
 
 class NoRoom(Exception):
@@ -112,7 +115,8 @@ class Sender:
                 f"The chain does not know {self._account.address} yet. Deposit USDC first.",
             )
         self._account.chain_account_number = on_chain.number
-        await accounts.set_chain_account_number(self._account.id, on_chain.number)
+        async with self._parts.ledger.executing():
+            await accounts.set_chain_account_number(self._account.id, on_chain.number)
 
     def check_market(self, market: Market) -> None:
         """Raises Refusal where the account's key may not trade a market."""
@@ -161,9 +165,11 @@ class Sender:
     # limits
 
     async def _rules(self, height: int) -> tuple[PlacementBudget, EquityTiers]:
-        async def placed_before() -> int:
-            since = self._parts.clock.now() - _BEFORE
-            return await orders.stateful_since([self._account.id], since)
+        async def placed_before() -> list[tuple[int, int]]:
+            now, mine = self._parts.clock.now(), [self._account.id]
+            everything = await orders.stateful_since(mine, now - _BEFORE)
+            just_now = await orders.stateful_since(mine, now - _JUST_NOW)
+            return [(0, just_now), (_BLOCKS_SINCE, everything - just_now)]
 
         return await self._owner.rules(height, placed_before)
 

@@ -94,9 +94,7 @@ async def cancel_by_hand(process: Process, *, order_id: int) -> Any:
     account, venue, signer = await _hand(process, order.account_id)
     owner = venue.owner(account.address)
     nonce = owner.nonce(await venue.node.tip(), 0.0, committed_sequence=None, urgent=True)
-    answer = await venue.node.broadcast(
-        signer.sign([cancel_of(account, order)], sequence=nonce).tx
-    )
+    answer = await venue.node.broadcast(signer.sign([cancel_of(account, order)], sequence=nonce).tx)
     return answer.outcome.value
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 import uvloop
 from aiohttp import web
 
-from bot import jobs, watches
+from bot import jobs, notifier, watches
 from bot.app import Process, started
 from bot.logs import set_up_logs
 from bot.settings import load_settings
@@ -43,6 +43,8 @@ SOONER: Final[tuple[tuple[Any, str, Any], ...]] = (
     (jobs, "RISK_EVERY_S", 0.5),
     (jobs, "FAULTS_EVERY_S", 1.0),
     (jobs, "SILENCE_EVERY_S", 1.0),
+    (jobs, "PURGE_EVERY_S", 3.0),
+    (notifier, "BACKOFF_S", (0.2,)),
     (bareness, "ALARM_AFTER_S", 1.0),
     (drift, "LASTING", dt.timedelta(seconds=1)),
     (funding, "RETRY_S", (0.5,)),
@@ -53,7 +55,6 @@ SOONER: Final[tuple[tuple[Any, str, Any], ...]] = (
     (rounds, "UNKNOWN_ALARM_AFTER", dt.timedelta(seconds=1)),
     (risk_watch, "PEAKS_EVERY_S", 1.0),
     (sentry, "TOLD_ATTEMPTS", frozenset({1, 2, 3, 5, 20, 100})),
-    (stream, "WAITS_S", (0.2, 0.3, 0.5)),
 )
 
 
@@ -62,6 +63,9 @@ def main(arguments: Sequence[str]) -> None:
     for module, name, value in SOONER:
         assert hasattr(module, name), f"{module.__name__}.{name} is gone"
         setattr(module, name, value)
+    defaults = stream.Stream.__init__.__kwdefaults__
+    assert defaults is not None
+    defaults["waits_s"] = (0.2, 0.3, 0.5)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve())
 

@@ -1,8 +1,9 @@
 """Forks bots: this process has imported everything already, so that a bot starts at once.
 
 Reads one JSON object a line (`arguments`, `environment`, `folder`, `name`, `program`) and answers
-with the child's process id. A child is `perpgram` (or another program's `main`) with these arguments
-and nothing else; how it ended is written to `<folder>/<name>.exit` as a number, negative for a signal.
+with the child's process id. A child is `perpgram` (or another program's `main`) with these
+arguments and nothing else; how it ended is written to `<folder>/<name>.exit` as a number, negative
+for a signal.
 """
 
 from __future__ import annotations

@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tests.acceptance.tour_chat import chat, telegram
+from tests.acceptance.tour_keys import keys
 from tests.acceptance.tour_kit import ADA, BOB, CLEO, Step, Tour
+from tests.acceptance.tour_risk import (
+    by_hand,
+    funding,
+    limits,
+    lost,
+    panics,
+    spoilt,
+    strategies,
+)
 from tests.acceptance.tour_trading import (
     asks,
     cut,
@@ -33,6 +44,10 @@ async def people(tour: Tour) -> None:
         )
     for name, who in (("main", ADA), ("second", ADA), ("bob", BOB)):
         await tour.opened(name, who)
+    house.settings["ADMIN_IDS"] = str(BOB)
+    await house.killed()
+    await house.call("meet", who=BOB)
+    await house.comes(f"SELECT 1 AS one FROM trader WHERE role = 'admin' AND telegram_id = {BOB}")
 
 
 async def settings(tour: Tour) -> None:
@@ -58,6 +73,16 @@ STEPS: tuple[Step, ...] = (
     cut,
     unsent,
     drifts,
+    strategies,
+    by_hand,
+    limits,
+    chat,
+    telegram,
+    funding,
+    spoilt,
+    lost,
+    panics,
+    keys,
 )
 
 

@@ -1,5 +1,5 @@
-"""A house whose bot dies by kill -9 behind every durable write and every send, each once, is started
-again at once, and is sent again what it did not answer.
+"""A house whose bot dies by kill -9 behind every durable write and every send, each once, is
+started again at once, and is sent again what it did not answer.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import datetime as dt
 import json
+import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import replace
@@ -83,6 +84,16 @@ class TourHouse(ProcessHouse):
         """The places so far."""
         return self.places.read_text().splitlines() if self.places.exists() else []
 
+    async def killed(self) -> None:
+        """Once more, wherever it is."""
+        before = self.deaths
+        self.running.send(signal.SIGKILL)
+
+        async def died() -> bool:
+            return self.deaths > before
+
+        await until(died)
+
     def has_died(self, *modules: str) -> bool:
         """Whether it died at a place of each of these modules."""
         died = {place.rpartition(":")[0] for place in self.died_at()}
@@ -143,16 +154,23 @@ class TourHouse(ProcessHouse):
         await asyncio.sleep(0.2)
         return None
 
-    async def until_died(self, place: str, work: Callable[[], Awaitable[Any]]) -> None:
-        """Does something again and again until the process has died at a place of a module."""
+    async def until_died(
+        self, module: str, work: Callable[[], Awaitable[Any]], places: int = 1
+    ) -> None:
+        """Does something again and again until the process has died at so many places of a module,
+        and a little longer for what comes of it.
+        """
         deadline = time.monotonic() + WITHIN_S
-        while not any(one.startswith(f"{place}:") for one in self.died_at()):
-            assert time.monotonic() < deadline, place
+        while sum(one.startswith(f"{module}:") for one in self.died_at()) < places:
+            assert time.monotonic() < deadline, f"{module}: {self.died_at()}"
             await work()
             await asyncio.sleep(0.2)
 
     async def comes(
-        self, sql: str, within_s: float = WITHIN_S, again: Callable[[], Awaitable[Any]] | None = None
+        self,
+        sql: str,
+        within_s: float = WITHIN_S,
+        again: Callable[[], Awaitable[Any]] | None = None,
     ) -> None:
         """Waits until a query has rows; `again` is done meanwhile every few seconds."""
         deadline, asked = time.monotonic() + within_s, time.monotonic()
@@ -230,8 +248,16 @@ class TourHouse(ProcessHouse):
     async def faults(self, **faults: Any) -> None:
         await self.control("faults", **faults)
 
-    async def blocks(self, count: int) -> None:
-        await self.height_past(await self.height() + count)
+    @contextlib.asynccontextmanager
+    async def without_node(self) -> AsyncIterator[None]:
+        """Nobody listens on the node's port; the indexer goes on."""
+        (node,) = self.paper.nodes
+        port = node.port
+        await node.close(0.1)
+        try:
+            yield
+        finally:
+            await node.start(self.paper.settings.host, port)
 
 
 class Strategy:
@@ -275,7 +301,9 @@ class Strategy:
             await asyncio.sleep(0.1)
         raise AssertionError(f"the last signal is {found['state']} ({found['reason_text']})")
 
-    async def holds(self, address: str, action: str | None, ticker: str, then: str, **fields: Any) -> None:
+    async def holds(
+        self, address: str, action: str | None, ticker: str, then: str, **fields: Any
+    ) -> None:
         """Sends an alert and waits for the position that it leads to. An order that came too late
         for its blocks trades nothing and is said so; then the alert is given anew.
         """

@@ -21,6 +21,8 @@ TEETH_DAYS: Final = 20
 
 _stack = contextlib.ExitStack()
 _shop: list[Path] = []
+_lived: list[int] = []
+"""The seeds of this worker; it lives at least one day, however short the time."""
 
 
 def _move_in() -> None:
@@ -29,6 +31,9 @@ def _move_in() -> None:
 
 def _live(seed: int, until: float) -> soak.Outcome:
     """`until`: the moment (unix seconds) after which no further day begins."""
+    if time.time() > until and _lived:
+        return soak.Outcome(seed)
+    _lived.append(seed)
     return soak.live(seed, _shop[0], days=DAYS_PER_SEED, until=until)
 
 
@@ -68,6 +73,8 @@ class Total:
     failed: list[soak.Outcome] = field(default_factory=list)
 
     def add(self, outcome: soak.Outcome) -> None:
+        if not outcome.days and not outcome.violations:
+            return
         self.seeds += 1
         self.days += outcome.days
         self.counts.update(outcome.counts)
@@ -97,7 +104,7 @@ def live_through(first_seed: int, minutes: float) -> Iterator[soak.Outcome]:
         going = True
         while going or waiting:
             going = time.time() < until
-            while going and len(waiting) < (os.cpu_count() or 1) * 2:
+            while going and len(waiting) <= (os.cpu_count() or 1):
                 waiting.add(workers.submit(_live, seed, until))
                 seed += 1
             done, waiting = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)

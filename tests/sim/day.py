@@ -159,7 +159,11 @@ class Day:
         machine = self.world.machine
         if machine is None or not machine.alive:
             return
-        if self.rand.random() < 0.5:
+        roll = self.rand.random()
+        if roll < 0.35:  # with an alert in its hands
+            self._alert()
+            machine.die_after(self.rand.randrange(1, 40))
+        elif roll < 0.7:
             machine.die_at(self.rand.choice(_FAILPOINTS))
             self.world._spawn(self._crash_anyway(machine))
         else:
@@ -313,7 +317,7 @@ def _to_tick(price: Decimal, tick: Decimal) -> Decimal:
 _FAILPOINTS: Final = tuple(
     name
     for name in failpoints.NAMES
-    if not name.startswith(("key_", "leave_", "removal_", "account_", "message_"))
+    if not name.startswith(("key_", "leave_", "removal_", "account_", "message_", "panic_"))
 )
 
 

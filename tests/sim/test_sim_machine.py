@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
+from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -32,8 +34,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
-EXAMPLES = 6
-STEPS = 14
+EXAMPLES = 4
+STEPS = 10
 PLANS: tuple[dict[str, Any], ...] = (
     {},
     {"stop_loss": "1%"},
@@ -72,14 +74,15 @@ class WorldMachine(RuleBasedStateMachine):
             fields["size"] = size
         if action in ("buy", "sell", "long", "short"):
             fields |= plan
-        self.world.post(self.world.people[0].strategies[place], ticker, action, fields)
+        strategy = self.world.people[0].strategies[place]
+        self._now(lambda: self.world.post(strategy, ticker, action, fields))
         self._pass(1.0)
 
     @precondition(lambda self: bool(self.world.sent))
     @rule(which=st.integers(0, 30), after=st.sampled_from((0.0, 5.0)))
     def resend(self, which: int, after: float) -> None:
         sent: Sent = self.world.sent[which % len(self.world.sent)]
-        self.world.again(sent, after)
+        self._now(lambda: self.world.again(sent, after))
         self._pass(after + 0.5)
 
     @rule(fraction=st.sampled_from(("1", "0.5")))
@@ -92,7 +95,7 @@ class WorldMachine(RuleBasedStateMachine):
                 await desk.close_position(view, row.id, row.version, Decimal(fraction), key)
                 return
 
-        self.world.press("close", close)
+        self._now(lambda: self.world.press("close", close))
         self._pass(2.0)
 
     @rule(
@@ -113,7 +116,7 @@ class WorldMachine(RuleBasedStateMachine):
     def break_something(self, fault: Fault) -> None:
         if fault not in self.running:
             self.running.append(fault)
-            fault.begin(self.world, self.world.random)
+            self._now(lambda: fault.begin(self.world, self.world.random))
             self.world.judge.fault(fault.name, True)
         self._pass(4.0)
 
@@ -132,7 +135,7 @@ class WorldMachine(RuleBasedStateMachine):
     def come_right(self) -> None:
         """All faults end; then everything that was sent has to come to its end."""
         for fault in self.running:
-            fault.end(self.world, self.world.random)
+            self._now(partial(fault.end, self.world, self.world.random))
             self.world.judge.fault(fault.name, False)
         self.running = []
         self.world.chain.exchange.shape_book(BookShape())
@@ -154,6 +157,14 @@ class WorldMachine(RuleBasedStateMachine):
 
     def _do(self, work: Any) -> Any:
         return self.loop.run_until_complete(work)
+
+    def _now(self, act: Callable[[], Any]) -> None:
+        """Does something on the loop."""
+
+        async def doing() -> None:
+            act()
+
+        self._do(doing())
 
     def _pass(self, seconds: float) -> None:
         self._do(asyncio.sleep(seconds))

@@ -15,6 +15,7 @@ from tortoise.backends.base.client import (
 from tortoise.connection import get_connections
 from tortoise.exceptions import DBConnectionError
 
+from core.ledger.alone import undeclared
 from core.ledger.engines.owner import Owner
 from core.ledger.tasks import settle
 
@@ -34,6 +35,22 @@ class LedgerAsyncpgClient(AsyncpgDBClient):
 
     def _in_transaction(self) -> TransactionContext:
         return _Transaction(_TransactionClient(self), self._pool_init_lock)
+
+    async def execute_insert(self, query: str, values: list[Any]) -> Any:
+        undeclared(query)
+        return await super().execute_insert(query, values)
+
+    async def execute_many(self, query: str, values: list[list[Any]]) -> None:
+        undeclared(query)
+        await super().execute_many(query, values)
+
+    async def execute_query(self, query: str, values: list[Any] | None = None) -> Any:
+        undeclared(query)
+        return await super().execute_query(query, values)
+
+    async def execute_query_dict(self, query: str, values: list[Any] | None = None) -> Any:
+        undeclared(query)
+        return await super().execute_query_dict(query, values)
 
     def acquire_connection(self) -> Any:
         return _PooledConnection(self)

@@ -200,7 +200,8 @@ def _ordered(command: _Command, wish: Alert) -> Alert:
     if quantity is not None:
         exchange = command.get("e") or ""
         size = _size(quantity, wish.symbol, exchange, percent=SizeUnit.EQUITY_PERCENT)
-        if (command.get("u") or "").casefold() in ("currency", "quote", "usd"):
+        of_equity = size.unit is SizeUnit.EQUITY_PERCENT
+        if not of_equity and (command.get("u") or "").casefold() in ("currency", "quote", "usd"):
             size = Size(size.value, SizeUnit.USD)
     wish = replace(wish, action=order(way), size=size)
     if command.get("ro") == "1":

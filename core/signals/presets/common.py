@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal, localcontext
+from functools import lru_cache
 from typing import Any, Final
 
 from core.signals.alert import Action, Alert, Level, MarketPosition, Size, SizeUnit, TakeProfit
@@ -30,6 +31,7 @@ SIDES: Final[Mapping[str, MarketPosition]] = {
     **dict.fromkeys(("sell", "short"), SHORT),
 }
 _ALL: Final = Decimal(100)
+_SHORT: Final = 40
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,15 @@ class Preset:
 
 def plain(name: str) -> str:
     """A name without case and separators."""
+    return _plain(name) if len(name) <= _SHORT else _stripped(name)
+
+
+@lru_cache(maxsize=2048)
+def _plain(name: str) -> str:
+    return _stripped(name)
+
+
+def _stripped(name: str) -> str:
     return name.casefold().replace("_", "").replace("-", "").replace(" ", "")
 
 

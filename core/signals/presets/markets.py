@@ -12,6 +12,8 @@ from core.signals.presets.common import fault
 _QUOTES: Final = ("USDT", "USDC", "USD", "BUSD", "FDUSD", "TUSD")
 # Exchanges' contracts of one US dollar each, whatever the coin costs.
 _DOLLAR_CONTRACTS: Final = ("XBTUSD",)
+# Deribit's, which count ten or one of them.
+_DOLLAR_MARK: Final = "-PERPETUAL"
 _EITHER: Final = ("BTCUSD", "ETHUSD")
 _IN_DOLLARS: Final = ("bybit", "deribit")
 _IN_COINS: Final = (
@@ -48,7 +50,7 @@ def unit_of(symbol: str, number: Decimal, exchange: str = "") -> SizeUnit:
     whole number from ten on is refused, as the two differ by the price of the coin.
     """
     name = _EXCHANGE.sub("", symbol.strip().upper()).removesuffix(".P")
-    if name in _DOLLAR_CONTRACTS:
+    if name in _DOLLAR_CONTRACTS or name.endswith(_DOLLAR_MARK):
         return SizeUnit.USD
     if name not in _EITHER:
         return SizeUnit.BASE

@@ -40,10 +40,11 @@ def _knows(content: Content) -> bool:
     if not isinstance(content, Mapping):
         return False
     names = {plain(name) for name in content}
-    return "signaltoken" in names or (
-        {"action", "instrument"} <= names
-        and plain(str(content.get("action", ""))) in {*_SIGNALS, *BUY_OR_SELL}
-    )
+    if "signaltoken" in names and names & {"instrument", "action"}:
+        return True
+    action = plain(str(content.get("action", "")))
+    strategys = action in BUY_OR_SELL and bool(names & {"marketposition", "investmenttype"})
+    return {"action", "instrument"} <= names and (action in _SIGNALS or strategys)
 
 
 def _secret(content: Content) -> str | None:

@@ -9,6 +9,7 @@ from typing import Final
 from core.signals.alert import (
     Action,
     Alert,
+    BreakEven,
     Force,
     Level,
     MarketPosition,
@@ -161,7 +162,14 @@ def _with_plan(fields: Fields, wish: Alert) -> Alert:
             stop_level = Level(price=price)
         if stop.flag("trailing") and stop_level is not None and stop_level.percent is not None:
             trailing, stop_level = Trailing(stop_level), None
-    return replace(wish, take_profit=_targets(profit), stop_loss=stop_level, trailing=trailing)
+    even = stop is not None and stop.flag("enabled") is not False and stop.flag("breakeven")
+    return replace(
+        wish,
+        take_profit=_targets(profit),
+        stop_loss=stop_level,
+        trailing=trailing,
+        break_even=BreakEven() if even else None,
+    )
 
 
 def _targets(profit: Fields | None) -> tuple[TakeProfit, ...]:

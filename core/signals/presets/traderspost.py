@@ -145,7 +145,9 @@ def _wish(fields: Fields, action: str) -> Alert:
     way = LONG if action == "buy" else SHORT
     if sentiment is FLAT:
         return replace(wish, action=Action.CLOSE, only=OPPOSITE[way])
-    if sentiment is OPPOSITE[way]:
+    of_position = size is not None and size.unit is SizeUnit.POSITION_PERCENT
+    if sentiment is OPPOSITE[way] or (sentiment is None and of_position):
+        # Percent of a position can only be of the one that the order goes against.
         return _exit(wish, size, OPPOSITE[way])
     if sentiment is way and size is not None and size.unit is SizeUnit.BASE:
         # A strategy's message: most put TradingView's whole order into quantity.
@@ -182,6 +184,9 @@ def _terms(fields: Fields, moment: Moment) -> Terms:
     price = fields.amount("limitPrice" if kind == "limit" else "stopPrice")
     if price is None and kind == "limit":
         price = fields.amount("price", "signalPrice")
+    if price is None and kind == "limit" and moment.price_of is not None:
+        # Without a price TradersPost's limit is the market's.
+        price = moment.price_of(fields.symbol("ticker", "symbol"))
     if price is None:
         raise fields.fault(
             "orderType", "price_missing", f"A {kind} order needs a price.", f"Add {kind}Price."

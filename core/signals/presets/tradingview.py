@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from core.signals.alert import Action, Alert, MarketPosition, SizeUnit
-from core.signals.fields import FIELDS
+from core.signals.fields import ACTIONS, FIELDS, KINDS
 from core.signals.grammar import parse_alert
 from core.signals.presets import tradingview_words as words
 from core.signals.presets.common import (
@@ -69,6 +69,7 @@ _MEANT: Final = frozenset(
         *words.COMMENTS,
         *words.REDUCE_ONLY,
         *words.REVERSES,
+        *words.CLOSES,
         *words.SECRETS,
         "secret",
     )
@@ -126,10 +127,18 @@ def knows(content: Content) -> bool:
     return bool(foreign) and not any(get_close_matches(name, _OWN, 1, 0.8) for name in unknown)
 
 
-def is_strategy(content: Content) -> bool:
-    """Whether an object says in TradingView's own words where its strategy stands."""
-    names = {plain(name) for name in content} if isinstance(content, Mapping) else set()
-    return bool(names & {"marketposition", "contracts", "positionsize", "prevmarketposition"})
+def in_other_words(content: Mapping[str, Any]) -> bool:
+    """Whether an object of our own names is not of our grammar: its price belongs to no order, or
+    its words are another's.
+    """
+    if content.get("price") is not None and content.get("type") is None:
+        return True
+    for name, known in (("action", ACTIONS), ("type", KINDS)):
+        value = content.get(name)
+        word = value.strip().lower().replace("-", "_") if isinstance(value, str) else ""
+        if plain(word) in WORDS and word.replace(" ", "_") not in known:
+            return True
+    return False
 
 
 def _secret(content: Content) -> str | None:
@@ -147,7 +156,7 @@ def _alert(content: Content, moment: Moment) -> Alert:
     if wish is not None:
         made["action"] = wish.action
     exits = wish is not None and wish.exits
-    size = size_in(fields, exits=exits, of_all=wish is not None and wish.all)
+    size = size_in(fields, made["symbol"], exits=exits, of_all=wish is not None and wish.all)
     made |= size.given
     if not exits:
         made |= plan_in(fields, made["symbol"], moment) | terms_in(
@@ -259,10 +268,8 @@ def _beside_order(fields: Fields, said: dict[str, Said]) -> MarketPosition | Non
     """long, short or flat in the field of a side, beside a buy or sell, is the position."""
     for name in ("side", "direction", "positionside"):
         value = fields.raw(name)
-        is_side = name in said and said[name].what in ("enter", "close") or name in fields
-        if is_side and isinstance(value, str) and plain(value) in ("long", "short", "flat"):
-            del_from = said.pop(name, None)
-            assert del_from is None or del_from.what != "order"
+        if isinstance(value, str) and plain(value) in ("long", "short", "flat"):
+            said.pop(name, None)
             return POSITIONS[plain(value)]
     return None
 
@@ -300,10 +307,13 @@ def _wish(fields: Fields, said: dict[str, Said], after: str | None) -> _Wish | N
     if len(ways) != 1 or not kinds <= {"order", "enter", "open"}:
         raise _contradiction()
     way = ways.pop()
-    if fields.flag(*words.REDUCE_ONLY):
+    if _is_true(fields, words.CLOSES):
+        return _Wish(Action.CLOSE, OPPOSITE[way], all=True)
+    if _is_true(fields, words.REDUCE_ONLY):
         return _Wish(Action.REDUCE, OPPOSITE[way])
-    mode = plain(fields.text("mode") or "")
-    enters = "enter" in kinds or mode == "reverse" or _is_true(fields, words.REVERSES)
+    turns = plain(fields.text("mode") or "") == "reverse" or _is_true(fields, words.REVERSES)
+    # For thibaultyou's alerts processor a long or short is an order, unless its mode turns.
+    enters = turns or ("enter" in kinds and "stub" not in fields)
     opens = {"order": "buy sell", "enter": "long short"}["enter" if enters else "order"].split()
     return _Wish(Action(opens[0 if way is POSITIONS["long"] else 1]))
 
@@ -326,8 +336,11 @@ def _exit(fields: Fields, found: list[Said], kinds: set[str], *, whole: bool) ->
 
 
 def _is_true(fields: Fields, names: tuple[str, ...]) -> bool:
-    value = fields.raw(fields.first(*names) or "")
-    return value is True or (isinstance(value, str) and value.strip().casefold() == "true")
+    values = [fields.raw(name) for name in names]
+    return any(
+        value is True or (isinstance(value, str) and value.strip().casefold() == "true")
+        for value in values
+    )
 
 
 def _contradiction() -> Exception:

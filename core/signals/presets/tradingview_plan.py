@@ -6,13 +6,15 @@ import datetime as dt
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any, Final
 
+from core.signals.alert import SizeUnit
 from core.signals.fields_reader import number_in
 from core.signals.grammar import time_in
 from core.signals.presets import tradingview_words as words
 from core.signals.presets.common import Moment, fault, plain, unsupported
+from core.signals.presets.markets import unit_of
 from core.signals.presets.reader import Fields
 
 _NEAR: Final = Decimal("0.01")
@@ -20,8 +22,13 @@ _PLAUSIBLE: Final = (Decimal("0.2"), Decimal(5))
 _KINDS: Final = {"market": "market", "limit": "limit", "stop": "stop", "stopmarket": "stop"}
 _INTERVAL = re.compile(r"(?P<count>\d{1,4})?\s*(?P<unit>[smhdw]?)", re.IGNORECASE)
 _SECONDS: Final = {"": 60, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_NUMBER: Final = re.compile(rf"(?:{'|'.join(words.NUMBERED)})([1-9])")
 _ALL: Final = Decimal(100)
+_READ: Final = frozenset(
+    (
+        *(*words.STOPS, *words.STOP_PERCENTS, *words.TARGETS, *words.TARGET_PERCENTS),
+        *words.TRIGGERS,
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -34,17 +41,18 @@ class FoundSize:
     either: bool = False
 
 
-def size_in(fields: Fields, *, exits: bool, of_all: bool) -> FoundSize:
+def size_in(fields: Fields, symbol: str, *, exits: bool, of_all: bool) -> FoundSize:
     """How much. Where several fields say it, coins count before dollars, these before percent."""
     if of_all:
         return FoundSize({})
     contracts = fields.quantity(*words.CONTRACTS)
     if contracts is not None:
-        return FoundSize(_unless_zero("contracts", contracts, exits=exits))
+        field = "contracts" if _in_coins(fields, symbol, contracts) else "size_usd"
+        return FoundSize(_unless_zero(field, contracts, exits=exits))
     name = fields.first(*words.COUNTS)
     text = None if name is None else fields.text(name)
     if name is not None and text is not None:
-        return _counted(fields, name, text, exits=exits)
+        return _counted(fields, name, text, symbol, exits=exits)
     dollars = fields.amount(*words.DOLLARS)
     if dollars is not None:
         return FoundSize({"size_usd": dollars})
@@ -57,7 +65,8 @@ def size_in(fields: Fields, *, exits: bool, of_all: bool) -> FoundSize:
     risk = fields.percent(*words.RISKS)
     if risk is not None and not exits:
         return FoundSize({"risk_percent": risk})
-    if words.VOLUME in fields and fields.first(*words.BAR) is None:
+    charted = fields.first(*words.POSITION_SIZE, *words.SIGNED_SIZE, *words.BAR)
+    if words.VOLUME in fields and charted is None:
         raise fault(
             "size_ambiguous",
             "volume may be the size of the order or the volume of the bar.",
@@ -67,14 +76,21 @@ def size_in(fields: Fields, *, exits: bool, of_all: bool) -> FoundSize:
     return FoundSize({})
 
 
-def _counted(fields: Fields, name: str, text: str, *, exits: bool) -> FoundSize:
+def _in_coins(fields: Fields, symbol: str, number: Decimal) -> bool:
+    """Whether a number counts coins, and not contracts of one dollar. Raises `size_ambiguous`."""
+    exchange = fields.raw("exchange")
+    said = exchange if isinstance(exchange, str) else ""
+    return unit_of(symbol, number, said or symbol.partition(":")[0]) is SizeUnit.BASE
+
+
+def _counted(fields: Fields, name: str, text: str, symbol: str, *, exits: bool) -> FoundSize:
     unit = fields.choice(words.UNIT_WORDS, *words.UNITS) or ("percent" if "%" in text else "coins")
     if unit == "percent":
         return FoundSize(_percent(fields, name, exits=exits, said=True))
     number = fields.quantity(name)
     assert number is not None
     # This connector counts its sizes in dollars (thibaultyou's alerts processor).
-    if unit == "dollars" or "stub" in fields:
+    if unit == "dollars" or "stub" in fields or not _in_coins(fields, symbol, number):
         return FoundSize(_unless_zero("size_usd", number, exits=exits))
     return FoundSize(_unless_zero("size", number, exits=exits), either=True)
 
@@ -170,10 +186,15 @@ def plan_in(fields: Fields, symbol: str, moment: Moment) -> dict[str, Any]:
     targets = _targets(fields, price, used)
     if targets:
         made["take_profit"] = targets
-    for own in ("trailing", "break_even"):
-        if _filled(fields, (own,)) is not None:
-            made[own] = fields.raw(own)
-            used.add(plain(own))
+    for field, names in (("trailing", words.TRAILS), ("break_even", ("break_even",))):
+        name = _filled(fields, names)
+        if name is not None:
+            made[field] = fields.raw(name)
+            used.add(name)
+    name = _filled(fields, words.TRAIL_PERCENTS)
+    if name is not None and "trailing" not in made:
+        made["trailing"] = {"percent": fields.percent(name)}
+        used.add(name)
     _check_nothing_is_left(fields, used)
     return made
 
@@ -184,19 +205,48 @@ def _targets(fields: Fields, price: Decimal | None, used: set[str]) -> list[Any]
         used.add(name)
         value = fields.raw(name)
         return value if isinstance(value, list) else [_level(fields, name, price)]
-    numbered = sorted(
-        (match[1], given)
-        for given in fields
-        if (match := _NUMBER.fullmatch(plain(given))) and _filled(fields, (given,))
-    )
-    if numbered:
-        used.update(plain(given) for _, given in numbered)
-        return [_level(fields, given, price) for _, given in numbered]
+    numbered = [_numbered(fields, number, price, used) for number in range(1, 10)]
+    found = [target for target in numbered if target is not None]
+    if found:
+        return found
     name = _filled(fields, words.TARGET_PERCENTS)
     if name is None:
         return []
     used.add(name)
     return [{"percent": fields.percent(name)}]
+
+
+def _numbered(
+    fields: Fields, number: int, price: Decimal | None, used: set[str]
+) -> dict[str, Any] | None:
+    """A target like tp1: its level, and the share that tp1_percent or tp1_qty gives it; without a
+    price of its own tp1_percent is its distance.
+    """
+    base = next((f"{name}{number}" for name in words.NUMBERED if f"{name}{number}" in fields), "")
+    if base and _filled(fields, (base,)) is None:
+        return None
+    if not base:
+        names = tuple(
+            f"{name}{number}{tail}" for name in words.NUMBERED for tail in words.IN_PERCENT
+        )
+        given = _filled(fields, names)
+        return None if given is None else {"percent": fields.percent(given)}
+    used.add(base)
+    value = fields.raw(base)
+    if isinstance(value, Mapping):
+        return dict(value)
+    level = _level(fields, base, price)
+    target: dict[str, Any] = {"price": level} if isinstance(level, Decimal) else {"percent": level}
+    share = _filled(fields, tuple(f"{base}{tail}" for tail in words.SHARES))
+    coins = _filled(fields, tuple(f"{base}{tail}" for tail in words.COINS_OF_TARGET))
+    size = fields.quantity(*words.CONTRACTS, *words.COUNTS) if coins is not None else None
+    if share is not None:
+        target["fraction"] = f"{fields.percent(share):f}%"
+    elif coins is not None and size:
+        with localcontext() as context:
+            context.prec = 28
+            target["fraction"] = (fields.quantity(coins) or Decimal(0)) / size
+    return target
 
 
 def _filled(fields: Fields, names: tuple[str, ...]) -> str | None:
@@ -234,10 +284,9 @@ def _level(fields: Fields, name: str, price: Decimal | None) -> Any:
 def _check_nothing_is_left(fields: Fields, used: set[str]) -> None:
     for given in fields:
         name = plain(given)
-        looks = any(part in name for part in words.PLAN_NAMES) or name in ("slpips", "tppips")
-        known = (*words.STOPS, *words.STOP_PERCENTS, *words.TARGETS, *words.TARGET_PERCENTS)
-        known += words.TRIGGERS
-        if not looks or name in used or name in known or _filled(fields, (given,)) is None:
+        looks = any(part in name for part in words.PLAN_NAMES)
+        looks = looks or re.fullmatch(words.PLAN_DISTANCES, name) is not None
+        if not looks or name in used or name in _READ or _filled(fields, (given,)) is None:
             continue
         raise fault(
             "unknown_field",

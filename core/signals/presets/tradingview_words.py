@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from core.signals.presets.common import LONG, SHORT, MarketPosition
+from core.signals.alert import MarketPosition
+from core.signals.presets.common import LONG, SHORT
 
 
 class Said(NamedTuple):
@@ -20,10 +21,15 @@ class Said(NamedTuple):
 
 
 def _sided(way: MarketPosition, side: str, order: str) -> dict[str, Said]:
-    enters = (side, f"enter{side}", f"{side}entry", f"open{side}", f"{side}open", f"go{side}")
-    enters += (f"{order}{side}", f"start{side}", f"entry{side}", f"{side}signal", f"{order}entry")
-    closes = (f"close{side}", f"{side}close", f"exit{side}", f"{side}exit", f"closeall{side}")
-    closes += (f"close{order}", f"{order}exit", f"exit{order}", f"{order}close")
+    """The words of one side, like long and buy."""
+    enters = (
+        *(side, f"enter{side}", f"{side}entry", f"open{side}", f"{side}open", f"go{side}"),
+        *(f"{order}{side}", f"start{side}", f"entry{side}", f"{side}signal", f"{order}entry"),
+    )
+    closes = (
+        *(f"close{side}", f"{side}close", f"exit{side}", f"{side}exit", f"closeall{side}"),
+        *(f"close{order}", f"{order}exit", f"exit{order}", f"{order}close"),
+    )
     return {
         order: Said("order", way),
         f"{order}signal": Said("order", way),
@@ -40,7 +46,11 @@ WORDS: Final[Mapping[str, Said]] = {
     **dict.fromkeys(("bear", "bearish"), Said("enter", SHORT)),
     **dict.fromkeys(("cover", "buytocover"), Said("close", SHORT)),
     **dict.fromkeys(("close", "exit", "exitposition", "sl", "tp"), Said("close")),
-    **dict.fromkeys(("stoploss", "takeprofit"), Said("close")),
+    **dict.fromkeys(("stoploss", "takeprofit", "stopped", "stophit"), Said("close")),
+    **dict.fromkeys(
+        (f"{name}{number}" for name in ("tp", "takeprofit") for number in range(1, 7)),
+        Said("close"),
+    ),
     **dict.fromkeys(
         ("flat", "flatten", "closeall", "exitall", "closeposition", "closeallpositions"),
         Said("close", all=True),
@@ -63,7 +73,7 @@ COINS: Final = ("coin", "asset", "baseasset", "basecurrency", "base")
 ACTIONS: Final = ("action", "orderaction", "strategyorderaction", "side", "order", "orderside")
 MAYBE_ACTIONS: Final = (
     *("signal", "direction", "signaltype", "tradeaction", "command", "cmd", "type", "trade"),
-    *("tradetype", "eventtype", "event", "positionside"),
+    *("tradetype", "eventtype", "positionside"),
 )
 POSITION: Final = (
     *("marketposition", "strategymarketposition", "position", "sentiment", "newposition"),
@@ -114,19 +124,46 @@ KINDS: Final = ("ordertype", "pricetype", "type")
 LIMITS: Final = ("limitprice", "limit", "price", "orderprice", "entryprice", "entry")
 TRIGGERS: Final = ("stopprice", "triggerprice", "price", "orderprice")
 PRICES: Final = ("price", "close", "orderprice", "strategyorderprice", "entryprice", "entry")
-STOPS: Final = ("stoploss", "slprice", "stoplossprice", "sl", "stop", "stoplosspx")
+STOPS: Final = (
+    "stoploss",
+    "slprice",
+    "stoplossprice",
+    "sl",
+    "stop",
+    "stoplosspx",
+    "stoplosstarget",
+)
 STOP_PERCENTS: Final = ("slpercent", "slpct", "stoplosspercent", "stoplosspct")
-TARGETS: Final = ("takeprofit", "tpprice", "takeprofitprice", "tp", "target", "targetprice")
+TARGETS: Final = (
+    "takeprofit",
+    "tpprice",
+    "takeprofitprice",
+    "tp",
+    "target",
+    "targetprice",
+    "profittarget",
+)
 NUMBERED: Final = ("takeprofit", "tp", "target", "t")
 TARGET_PERCENTS: Final = ("tppercent", "tppct", "takeprofitpercent", "takeprofitpct")
-PLAN_NAMES: Final = ("stop", "trail", "takeprofit", "breakeven", "slp", "tpp")
+# Behind the name of a numbered target: its distance where it has no price, else its share.
+IN_PERCENT: Final = ("percent", "pct", "percentage")
+SHARES: Final = (*IN_PERCENT, "share", "sizepercent", "qtypercent", "closepercent")
+COINS_OF_TARGET: Final = ("qty", "quantity", "size", "contracts", "amount")
+TRAILS: Final = ("trailing", "trailingstop", "trailingstoploss", "trailstop", "trail")
+TRAIL_PERCENTS: Final = (
+    *("trailpercent", "trailpct", "trailingpercent", "trailingpct", "trailingstoppercent"),
+    *("trailingstoppct", "trailstoppercent"),
+)
+PLAN_NAMES: Final = ("stop", "trail", "takeprofit", "breakeven")
+PLAN_DISTANCES: Final = r"(?:sl|tp)[0-9]?(?:offset|pips?|points?|ticks?|distance|trigger.*|atr)"
 TIMES: Final = (
     *("timenow", "timestamp", "time", "sentat", "sent", "alerttime", "triggertime", "signalts"),
 )
 INTERVALS: Final = ("interval", "timeframe", "tf")
 IDS: Final = ("id", "orderid", "strategyorderid", "alertid", "eventid", "signalid")
 COMMENTS: Final = ("comment", "ordercomment", "strategyordercomment")
-REDUCE_ONLY: Final = ("reduceonly", "closeonly")
+REDUCE_ONLY: Final = ("reduceonly",)
+CLOSES: Final = ("closeposition", "closeall", "closeonly")
 REVERSES: Final = ("reverse", "closeopposite", "reverseposition")
 SECRETS: Final = ("passphrase", "password", "token", "key", "authkey", "webhooksecret")
 # Objects inside whose fields count like those beside them; a word before a name joins it.

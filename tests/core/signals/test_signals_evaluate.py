@@ -320,3 +320,22 @@ def test_any_alert_is_answered(body: str, position: Decimal, sync: bool) -> None
     check(found)
     if found["intent"] in ("reject", "none", "cancel"):
         assert Decimal(found["position_after"]) == position
+
+
+@pytest.mark.parametrize("received_at", [{}, {"received_at": None}])
+@pytest.mark.parametrize("time", [{}, {"time": "2020-01-31T12:00:00Z"}])
+def test_without_a_moment_of_receipt_no_age_is_judged(
+    received_at: dict[str, Any], time: dict[str, Any]
+) -> None:
+    body = json.dumps({"symbol": "BTCUSDT", "action": "buy", "size": 1} | time)
+
+    assert answer(json.dumps({"body": body} | received_at).encode())["intent"] == "open"
+
+
+@pytest.mark.parametrize("preset", ["bybit", "", 3, ["auto"]])
+def test_a_preset_that_does_not_exist_is_a_mistake_of_the_line(preset: Any) -> None:
+    assert code({"action": "buy"}, preset=preset) == "input_invalid"
+
+
+def test_the_name_of_a_preset_may_be_written_in_any_case() -> None:
+    assert asked({"action": "buy", "size": 1}, preset="Perpgram")["intent"] == "open"

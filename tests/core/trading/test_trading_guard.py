@@ -40,7 +40,7 @@ async def test_a_round_that_fails_is_tried_again(
     rounds = 0
     tended = asyncio.Event()
 
-    async def tend() -> bool:
+    async def tend(*, changed: bool) -> bool:
         nonlocal rounds
         rounds += 1
         if rounds == 1:

@@ -123,6 +123,7 @@ def test_price_alone_is_no_limit_and_limit_price_is_one() -> None:
     assert alert_in(body(action="buy", price="101")).terms.kind is OrderKind.MARKET
     terms = alert_in(body(action="buy", orderType="limit", limitPrice=99.5)).terms
     assert (terms.kind, str(terms.price), terms.force) == (OrderKind.LIMIT, "99.5", Force.GTT)
+    assert alert_in(body(action="buy", orderType="limit")).terms.price == 100
     stop = alert_in(body(action="sell", orderType="stop", stopPrice=95)).terms
     assert (stop.kind, str(stop.price)) == (OrderKind.STOP, "95")
 
@@ -149,7 +150,7 @@ def test_exits_carry_no_plan_and_cancel_false_keeps_resting_orders() -> None:
         ({"action": "buy", "quantity": -1}, "quantity_not_positive"),
         ({"action": "buy", "quantityType": "lots"}, "quantitytype_unknown"),
         ({"action": "buy", "orderType": "stop_limit", "stopPrice": 1}, "unsupported"),
-        ({"action": "buy", "orderType": "limit"}, "price_missing"),
+        ({"action": "buy", "orderType": "stop"}, "price_missing"),
         (
             {"action": "buy", "orderType": "limit", "limitPrice": 9, "timeInForce": "fok"},
             "unsupported",

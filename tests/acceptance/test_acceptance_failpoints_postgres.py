@@ -1,0 +1,17 @@
+"""kill -9 behind every durable write and every send, on PostgreSQL: nothing lost, nothing doubled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.nursery import Nursery
+from tests.acceptance.tour_of_deaths import die_everywhere
+
+
+@pytest.mark.timeout(1500)
+async def test_a_bot_that_dies_at_every_failpoint_on_postgres_loses_and_doubles_nothing(
+    tmp_path: Path, postgres_ledger_url: str, nursery: Nursery
+) -> None:
+    await die_everywhere(tmp_path, postgres_ledger_url, nursery)

@@ -1,0 +1,90 @@
+"""Steps of the tour: what the chat writes and sends by itself."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tests.acceptance.tour_kit import BOB, Tour
+from tests.acceptance.tour_trading import OVER, bare
+
+
+async def chat(tour: Tour) -> None:
+    """What only the chat writes and sends: lists, buttons, words that must not stay."""
+    house, user = tour.house, tour.house.user
+    faults = house.emulator.faults
+
+    async def look() -> None:
+        user.say("/positions")
+        await asyncio.sleep(1.5)
+        press("↻ Refresh")
+        press("Close…")
+        user.say("0x" + "ab" * 32)
+        await asyncio.sleep(1.5)
+
+    def press(label: str) -> None:
+        """The latest button of this name."""
+        for shown in reversed(user.screen()):
+            if label in shown.labels():
+                user.press(shown.id, label)
+                return
+
+    async def stumble() -> None:
+        faults.fail("deleteMessage", 500, "Internal Server Error")
+        await look()
+
+    await house.until_died("handlers.chat.sending", look, 4)
+    await house.until_died("handlers.chat.deletions", stumble)
+    faults.clear()
+
+
+async def telegram(tour: Tour) -> None:
+    """Telegram is slow, away, or blocked; a conversation about a secret is cut off."""
+    house, user = tour.house, tour.house.user
+    faults = house.emulator.faults
+    made = await bare(tour, "talks")
+
+    async def refused() -> None:
+        await made.alert("buy", "NOPEUSD", size="0.1")
+        await made.ends(*OVER)
+
+    faults.flood(1, "sendMessage", times=2)
+    await refused()
+    await house.comes("SELECT 1 AS one FROM outgoing_message WHERE not_before IS NOT NULL", 3)
+    faults.unreachable = True
+    for _ in range(10):
+        await refused()
+    faults.unreachable = False
+    odd = {"where": {"kind": "strategy_silent"}, "kind": "nonsense", "state": "live"}
+    await house.call("spoil", model="OutgoingMessage", **odd)
+    await house.comes(
+        "SELECT 1 AS one FROM outgoing_message WHERE kind = 'nonsense' AND state = 'dead'"
+    )
+
+    bob = house.emulator.user(BOB, "Bob")
+    bob.start()
+    await asyncio.sleep(3)
+    bob.block()
+    theirs = await house.strategy(BOB, tour.accounts["bob"], "bobs")
+    await theirs.alert("buy", "NOPEUSD", size="0.1")
+    await house.comes(
+        "SELECT 1 AS one FROM outgoing_message WHERE trader_id = "
+        f"(SELECT id FROM trader WHERE telegram_id = {BOB}) AND state = 'dead'"
+    )
+    bob.unblock()
+    await house.call("meet", who=BOB)
+    await house.comes(f"SELECT 1 AS one FROM trader WHERE telegram_id = {BOB} AND reachable")
+
+    async def half_way() -> None:
+        user.start()
+        for asked, label in (
+            ("Perpgram is here", "Connect another account"),
+            ("Where is the account to connect?", "Testnet"),
+            ("How do you want to connect", "3 Keep phrase"),
+        ):
+            shown = await user.wait_for_text(asked, 60)
+            user.press(shown.id, label)
+        await user.wait_for_text("Send the secret phrase", 60)
+        await house.killed()
+        await asyncio.sleep(3)
+
+    await house.until_died("handlers.chat.resuming", half_way, 2)
