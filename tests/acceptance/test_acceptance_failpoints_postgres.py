@@ -1,4 +1,4 @@
-"""kill -9 behind every durable write and every send, on PostgreSQL: nothing lost, nothing doubled."""
+"""kill -9 behind every durable write and send, on PostgreSQL: nothing lost, nothing doubled."""
 
 from __future__ import annotations
 

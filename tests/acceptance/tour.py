@@ -24,6 +24,7 @@ from tests.acceptance.tour_trading import (
     asks,
     cut,
     drifts,
+    in_flight,
     plans,
     trades,
     unsent,
@@ -35,6 +36,8 @@ from tests.acceptance.tour_trading import (
 async def people(tour: Tour) -> None:
     """An admin by his link, a newcomer who is let in, one who is turned away; their accounts."""
     house = tour.house
+    for who in (ADA, BOB, CLEO):
+        house.emulator.user(who, f"Trader {who}").start()
     token = await house.call("admin_link")
     await house.call("use_admin_link", who=ADA, token=token, fine=("link_used",))
     for who, granted in ((BOB, True), (CLEO, False)):
@@ -71,6 +74,7 @@ STEPS: tuple[Step, ...] = (
     plans,
     watched,
     cut,
+    in_flight,
     unsent,
     drifts,
     strategies,

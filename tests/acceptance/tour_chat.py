@@ -15,25 +15,30 @@ async def chat(tour: Tour) -> None:
 
     async def look() -> None:
         user.say("/positions")
-        await asyncio.sleep(1.5)
-        press("↻ Refresh")
-        press("Close…")
-        user.say("0x" + "ab" * 32)
-        await asyncio.sleep(1.5)
+        for label in ("SOL", "Close…"):
+            await asyncio.sleep(2)
+            press(label)
+        await asyncio.sleep(2)
 
-    def press(label: str) -> None:
+    def press(start: str) -> None:
         """The latest button of this name."""
         for shown in reversed(user.screen()):
-            if label in shown.labels():
-                user.press(shown.id, label)
-                return
+            for label in shown.labels():
+                if label.startswith(start):
+                    user.press(shown.id, label)
+                    return
+
+    async def leak() -> None:
+        user.say("0x" + "ab" * 32)
+        await asyncio.sleep(2)
 
     async def stumble() -> None:
         faults.fail("deleteMessage", 500, "Internal Server Error")
-        await look()
+        await leak()
 
-    await house.until_died("handlers.chat.sending", look, 4)
-    await house.until_died("handlers.chat.deletions", stumble)
+    await house.until_died("handlers.chat.sending", look, 3)
+    await house.until_died("handlers.chat.sending", leak, 4)
+    await house.until_died("handlers.chat.deletions", stumble, 2)
     faults.clear()
 
 

@@ -19,7 +19,7 @@ async def die_everywhere(folder: Path, database_url: str, nursery: Nursery) -> N
         tour = Tour(house)
         await whole(tour, print)
         await prove(tour)
-        died = house.died_at()
+        died = [place for place in house.died_at() if not place.startswith("tests.")]
         print(f"{house.deaths} deaths at {len(died)} places of {len(known)}")
     unknown = [place for place in died if not any(site.is_at(place) for site in known)]
     assert not unknown, f"died where no failpoint is known: {unknown}"

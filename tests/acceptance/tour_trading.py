@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from decimal import Decimal
 from typing import Any
 
@@ -255,6 +256,28 @@ async def cut(tour: Tour) -> None:
     await made.alert("close", BTC)
     await made.ends(*OVER)
     await house.held(address, BTC, "0")
+
+
+async def in_flight(tour: Tour) -> None:
+    """Dies while an order is on its way: its bytes go out again after the start."""
+    house, address = tour.house, tour.addresses["main"]
+    made = await bare(tour, "flies")
+
+    async def cut_off() -> None:
+        await house.faults(rtt_ms=1500)
+        sending = asyncio.create_task(made.alert("buy", BTC, size="0.01"))
+        unanswered = "SELECT 1 AS one FROM \"order\" WHERE state = 'broadcasting'"
+        with contextlib.suppress(AssertionError):
+            await house.comes(unanswered, 10)
+            await house.killed()
+        await house.faults(clear=True)
+        await sending
+        await made.ends(*OVER)
+        await made.alert("close", BTC)
+        await made.ends(*OVER)
+        await house.held(address, BTC, "0")
+
+    await house.until_died("core.trading.lane", cut_off, 2)
 
 
 async def unsent(tour: Tour) -> None:

@@ -67,9 +67,9 @@ def test_no_two_places_are_one() -> None:
 
 
 @pytest.fixture
-async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
+async def ledger(sqlite_ledger_url: str) -> AsyncIterator[Ledger]:
     async with open_ledger(
-        f"sqlite://{tmp_path}/ledger/perpgram.db",
+        sqlite_ledger_url,
         clock=SystemClock(),
         random=SystemRandom(),
         copies_dir=None,

@@ -30,7 +30,13 @@ from core.signals.presets.common import (
 from core.signals.presets.reader import Fields, given_secret
 from core.signals.presets.strategy import message
 from core.signals.presets.texts import text_secret, without_secret
-from core.signals.presets.tradingview_plan import plan_in, size_in, terms_in, time_in_body
+from core.signals.presets.tradingview_plan import (
+    check_is_market,
+    plan_in,
+    size_in,
+    terms_in,
+    time_in_body,
+)
 from core.signals.presets.tradingview_words import WORDS, Said
 
 # TradingView's own message of a strategy's order.
@@ -39,6 +45,7 @@ _DEFAULT = re.compile(
     r"\s+New\s+strategy\s+position\s+is\s+(?P<position_size>-?[0-9.]*[0-9])",
     re.IGNORECASE,
 )
+_MOST_UNKNOWN: Final = 40
 _OWN: Final = frozenset(plain(name) for name in FIELDS)
 _MEANT: Final = frozenset(
     (
@@ -124,7 +131,10 @@ def knows(content: Content) -> bool:
     unknown = names - _OWN - _MEANT - foreign
     if "symbol" not in names or not names & {"action", "marketposition"} or not unknown:
         return True
-    return bool(foreign) and not any(get_close_matches(name, _OWN, 1, 0.8) for name in unknown)
+    # Comparing takes time, which no body may have much of.
+    if not foreign or len(unknown) > _MOST_UNKNOWN:
+        return False
+    return not any(get_close_matches(name[:32], _OWN, 1, 0.8) for name in unknown)
 
 
 def in_other_words(content: Mapping[str, Any]) -> bool:
@@ -133,12 +143,7 @@ def in_other_words(content: Mapping[str, Any]) -> bool:
     """
     if content.get("price") is not None and content.get("type") is None:
         return True
-    for name, known in (("action", ACTIONS), ("type", KINDS)):
-        value = content.get(name)
-        word = value.strip().lower().replace("-", "_") if isinstance(value, str) else ""
-        if plain(word) in WORDS and word.replace(" ", "_") not in known:
-            return True
-    return False
+    return _is_foreign(content, "action", ACTIONS) or _is_foreign(content, "type", KINDS)
 
 
 def _secret(content: Content) -> str | None:
@@ -148,6 +153,8 @@ def _secret(content: Content) -> str | None:
 
 
 def _alert(content: Content, moment: Moment) -> Alert:
+    if isinstance(content, Mapping) and {"secret", *FIELDS}.issuperset(content):
+        return _own_names(content, moment)
     fields = Fields(_flat(content))
     said = _said(fields)
     position = _position(fields, said)
@@ -159,9 +166,9 @@ def _alert(content: Content, moment: Moment) -> Alert:
     size = size_in(fields, made["symbol"], exits=exits, of_all=wish is not None and wish.all)
     made |= size.given
     if not exits:
-        made |= plan_in(fields, made["symbol"], moment) | terms_in(
-            fields, made["symbol"], moment, ours=_is_ours(content)
-        )
+        made |= plan_in(fields, made["symbol"], moment) | terms_in(fields)
+    if _is_true(fields, ("sync",)):
+        made["sync"] = True
     time = time_in_body(fields, moment)
     if time is not None:
         made["time"] = time.isoformat()
@@ -179,9 +186,31 @@ def _alert(content: Content, moment: Moment) -> Alert:
     return alert
 
 
-def _is_ours(content: Content) -> bool:
-    """Whether all names are those of our own grammar, where a price belongs to an order."""
-    return isinstance(content, Mapping) and {"secret", *FIELDS}.issuperset(content)
+def _own_names(content: Mapping[str, Any], moment: Moment) -> Alert:
+    """An object of our own names that is not of our grammar (`in_other_words`): all is read as
+    there, but for the words of others, and for a price without a type, which shows the market's.
+    """
+    made = {name: value for name, value in content.items() if value is not None}
+    fields = Fields(made)
+    only = None
+    if _is_foreign(content, "action", ACTIONS) or _is_foreign(content, "type", KINDS):
+        wish = _wish(fields, _said(fields), fields.text("market_position"))
+        if wish is not None:
+            made["action"], only = wish.action, wish.only
+    if _is_foreign(content, "type", KINDS):
+        del made["type"]
+    if "type" not in made and "price" in made:
+        check_is_market(fields, fields.symbol("symbol"), moment)
+        del made["price"]
+    alert = parse_alert(made, moment.now)
+    return alert if only is None else replace(alert, only=only)
+
+
+def _is_foreign(content: Mapping[str, Any], name: str, known: Mapping[str, Any]) -> bool:
+    """Whether a field of ours holds another's word."""
+    value = content.get(name)
+    word = value.strip().lower().replace("-", "_") if isinstance(value, str) else ""
+    return plain(word) in WORDS and word.replace(" ", "_") not in known
 
 
 class _Wish:

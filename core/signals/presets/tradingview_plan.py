@@ -116,10 +116,8 @@ def _percent(fields: Fields, name: str, *, exits: bool, said: bool = False) -> M
     return {"size_percent": number}
 
 
-def terms_in(fields: Fields, symbol: str, moment: Moment, *, ours: bool) -> dict[str, Any]:
-    """The kind of order. A price alone is what the chart showed; with our own names only where it
-    is the market's, as a limit without its type would be.
-    """
+def terms_in(fields: Fields) -> dict[str, Any]:
+    """The kind of order. A price alone is what the chart showed."""
     kind = "market"
     for name in words.KINDS:
         text = fields.text(name) if name in fields else None
@@ -139,8 +137,6 @@ def terms_in(fields: Fields, symbol: str, moment: Moment, *, ours: bool) -> dict
     else:
         kind = "limit" if "limitprice" in fields else "market"
     if kind == "market":
-        if ours and "price" in fields:
-            _check_is_market(fields, symbol, moment)
         return {}
     price = fields.amount(*(words.LIMITS if kind == "limit" else words.TRIGGERS))
     made: dict[str, Any] = {"type": kind}
@@ -152,7 +148,8 @@ def terms_in(fields: Fields, symbol: str, moment: Moment, *, ours: bool) -> dict
     return made
 
 
-def _check_is_market(fields: Fields, symbol: str, moment: Moment) -> None:
+def check_is_market(fields: Fields, symbol: str, moment: Moment) -> None:
+    """Raises where a price without a type is not the market's: it may be a limit."""
     price = fields.amount("price")
     now = None if moment.price_of is None else moment.price_of(symbol)
     if price is not None and (now is None or abs(price / now - 1) > _NEAR):

@@ -100,6 +100,32 @@ def test_coins_of_either_kind_never_double_a_position(
     assert told(body(**fields), position) == expected
 
 
+@pytest.mark.parametrize(
+    ("fields", "position", "expected"),
+    [
+        ({"action": "buy", "size_percent": 20, "leverage": 3}, "0", "open BUY 60 60"),
+        ({"action": "buy", "size_percent": 1}, "0", "open BUY 1 1"),
+        ({"action": "buy", "size": 3, "market_position": "long"}, "-1", "reverse BUY 4 3"),
+        (
+            {
+                "action": "buy",
+                "market_position": "long",
+                "market_position_size": 3,
+                "sync": True,
+            },
+            "2",
+            "add BUY 1 3",
+        ),
+        ({"action": "exit_long", "size": "50%"}, "2", "reduce SELL 1 1"),
+        ({"action": "exit_long", "size": "50%"}, "-2", "none"),
+    ],
+)
+def test_a_shown_price_changes_nothing_else_in_our_own_grammar(
+    fields: dict[str, Any], position: str, expected: str
+) -> None:
+    assert told({"symbol": "LINK-USD", "price": 100, **fields}, position) == expected
+
+
 def test_coins_beside_a_position_may_be_of_the_whole_order() -> None:
     size = alert_in(body(qty=3, position="long")).size
 
