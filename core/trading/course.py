@@ -62,12 +62,13 @@ class Course:
 
 @dataclass(frozen=True)
 class Made:
-    """An order that was made for an intent and is over: unsigned base units. `opens`: it was to
-    open or enlarge something, not to close.
+    """An order that was made for an intent and is over, or `rests` in the chain's state: unsigned
+    base units. `opens`: it was to open or enlarge something, not to close.
     """
 
     opens: bool
     filled: Decimal
+    rests: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,8 +103,11 @@ def next_leg(
 ) -> Leg | None:
     """The order that comes after those in `made`, with `held` (signed) left of the position; None
     when nothing more is to be done. What is left below one `step` cannot be closed. `reducible`:
-    how much of a share the chain's own position holds too; None where it holds all.
+    how much of a share the chain's own position holds too; None where it holds all. An order that
+    rests is the last one: it does what is left when its price comes.
     """
+    if made and made[-1].rests:
+        return None
     left = _left(course, made, held)
     if left >= step or (left > 0 and not made):
         return None if _gave_up(made) else _closing(course, left, held, step, reducible)

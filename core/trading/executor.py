@@ -27,6 +27,7 @@ from core.dydx.signing import SignedTx
 from core.ledger import orders, positions
 from core.ledger.models import Account, Intent, Order, Position
 from core.signals.alert import Action, Alert, Force, OrderKind, SizeUnit
+from core.trading import states
 from core.trading.course import Course, Leg, Made, next_leg
 from core.trading.decision import Held, Refusal, Wish, decide
 from core.trading.parts import Parts
@@ -200,7 +201,7 @@ class Executor:
         )
         leg = next_leg(
             course,
-            [Made(opens(row), row.filled_size) for row in made],
+            [Made(opens(row), row.filled_size, _rests(row)) for row in made],
             held.size if held is not None else Decimal(0),
             market.step_size,
             reducible,
@@ -331,8 +332,8 @@ class Executor:
         return stateful.signed, stateful.nonce
 
     def _draft(self, intent: Intent, leg: Leg, view: View) -> OrderDraft:
-        """The order that a leg asks for, in the kind that the alert named; what closes before a
-        reversal opens goes at market. Raises Refusal, and ValueError for what no order can be.
+        """The order that a leg asks for, in the kind that the alert named. Raises Refusal, and
+        ValueError for what no order can be.
         """
         terms = wish_of(intent).terms
         order: OrderArgs = {
@@ -344,7 +345,7 @@ class Executor:
             "size": leg.size,
         }
         slippage = int(intent.payload.get("slippage_bps") or self._parts.default_slippage_bps)
-        if terms.kind is OrderKind.MARKET or leg.kind == "close":
+        if terms.kind is OrderKind.MARKET:
             return market_draft(
                 **order,
                 slippage_bps=slippage,
@@ -388,6 +389,11 @@ class Executor:
         """
         blocks = self._parts.good_til_blocks
         return min(blocks, WATCH_BLOCKS) if intent.source == "watch" else blocks
+
+
+def _rests(order: Order) -> bool:
+    """Whether an order waits in the chain's state for its price."""
+    return bool(order.order_flags) and order.state in states.RESTING
 
 
 def refusal_of(order: Order) -> Refusal:

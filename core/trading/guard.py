@@ -20,7 +20,7 @@ from core.dydx.markets import Market
 from core.dydx.node import NodeUnreachable, Outcome
 from core.dydx.orders import stop_market_draft, take_profit_market_draft
 from core.dydx.protocol import Side
-from core.ledger import orders, plans
+from core.ledger import orders, plans, positions
 from core.ledger.models import Intent, Order
 from core.trading.bareness import Bareness
 from core.trading.decision import Refusal
@@ -254,10 +254,25 @@ class Guard:
             else:
                 await self._place(step, rows[step.position_id], guards)
         leaving = [row for row in self._resting.living() if row.cancel_asked_at is not None]
+        leaving += await self._outliving(leaving)
         for order in leaving:
             await self._resting.cancel(order)
         settled = all(row.state == "untriggered" for row in guards.values())
         return not todo and not leaving and settled
+
+    async def _outliving(self, leaving: Sequence[Order]) -> list[Order]:
+        """Exits that an alert left waiting and whose position is closed: they would act on the next
+        one.
+        """
+        exits = [
+            row
+            for row in self._resting.living()
+            if row.reduce_only and not is_guard(row) and row not in leaving
+        ]
+        if not exits:
+            return []
+        held = {row.id for row in await positions.open_of([self._bench.account.id])}
+        return [row for row in exits if row.position_id not in held]
 
     def _steps(
         self, planned: Sequence[HeldPosition], living: Sequence[GuardOrder]

@@ -19,10 +19,10 @@ from core.events import ProtectionFailing, SignalChanged
 from core.ledger import accounts, intents, plans, positions
 from core.ledger.models import Intent, Position, Target
 from core.signals.alert import Action, Alert, Size, SizeUnit
-from core.trading.guard_rows import is_guard
-from core.trading.plan_book import PlanBook
+from core.trading.guard_rows import guard_order, is_guard
+from core.trading.plan_book import Held, PlanBook
 from core.trading.plan_rows import adopt_old_target, load
-from core.trading.protection import STOP
+from core.trading.protection import STOP, rests_for
 from core.trading.resting import Resting
 from core.trading.watch import Met
 from core.trading.wishes import alert_json
@@ -33,6 +33,7 @@ log = structlog.get_logger(__name__)
 RETRY_PAUSE_S: Final = 2.0
 LOOK_EVERY_S: Final = 0.5
 BLOCKS_FOR_THE_CHAIN: Final = 2
+CLOSED_WITHIN_S: Final = 15.0
 SLIPPAGES_BPS: Final = (500, 1_000, 2_000)
 TOLD_ATTEMPTS: Final = frozenset({3, 5, 20, 100})
 
@@ -58,6 +59,7 @@ class Sentry:
         self._submit = submit
         self._wake = wake
         self.book = PlanBook(bench, self.told)
+        self._minded: set[int] = set()
 
     def told(self, met: Met) -> None:
         """A price met a mark."""
@@ -68,6 +70,9 @@ class Sentry:
             self._bench.spawn(self._again_if_it_fails(met, self._reach_even(met.position_id)))
         else:
             self._bench.spawn(self._again_if_it_fails(met, self._carry_out(met)))
+            if met.mark.kind == "stop" and met.position_id not in self._minded:
+                self._minded.add(met.position_id)
+                self._bench.spawn(self._mind_once(met.position_id))
 
     async def _again_if_it_fails(self, met: Met, work: Any) -> None:
         try:
@@ -276,13 +281,7 @@ class Sentry:
             return
         # the chain's own order may have closed it meanwhile, which the books do not know yet
         if attempts in TOLD_ATTEMPTS and await self._left(position_id, target_id):
-            async with self._parts.ledger.executing():
-                await self._bench.tell(
-                    ProtectionFailing(position_id, attempts),
-                    f"failing:{position_id}:{target_id}:{attempts}",
-                    position.signal_id,
-                )
-            self._parts.outbox_bell.ring()
+            await self._tell(position, attempts, f"failing:{position_id}:{target_id}:{attempts}")
         self._wake()
         await self._parts.clock.sleep(RETRY_PAUSE_S)
         if await self._left(position_id, target_id):
@@ -295,6 +294,38 @@ class Sentry:
             for mark in marks:
                 if mark.target_id == target_id and mark.kind in ("stop", "target"):
                     self._parts.venue.watch.again(position_id, mark)
+
+    async def _tell(self, position: Position, attempts: int, key: str) -> None:
+        """Says that what was met is still open."""
+        failing = ProtectionFailing(position.id, attempts)
+        async with self._parts.ledger.executing():
+            await self._bench.tell(failing, key, position.signal_id)
+        self._parts.outbox_bell.ring()
+
+    async def _mind_once(self, position_id: int) -> None:
+        try:
+            await self._mind(position_id)
+        finally:
+            self._minded.discard(position_id)
+
+    async def _mind(self, position_id: int) -> None:
+        """Says so where a stop that was met has neither closed its position in time nor rests."""
+        await self._parts.clock.sleep(CLOSED_WITHIN_S)
+        position = await positions.get(position_id)
+        row = self.book.get(position_id)
+        if position is None or row is None or self._rests(row):
+            return
+        if await self._still_held(position_id):
+            now = self._parts.clock.now()
+            await self._tell(position, row.plan.row.attempts, f"late:{position_id}:{now}")
+
+    def _rests(self, row: Held) -> bool:
+        """Whether the stop of a position rests in the chain's state, for all of it."""
+        price, position = self.book.stop_price(row), row.position
+        orders = [guard_order(one) for one in self._resting.living() if is_guard(one)]
+        return price is not None and rests_for(
+            position.id, position.size, orders, price, trails=row.plan.trailing
+        )
 
     async def _left(self, position_id: int, target_id: int) -> bool:
         if target_id == STOP:

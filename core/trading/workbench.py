@@ -34,6 +34,7 @@ class Workbench:
         task = asyncio.create_task(self.guarded(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: work.close())  # one that ended before it began
 
     async def guarded(self, work: Coroutine[Any, Any, None]) -> None:
         """Awaits work and logs what it raises."""

@@ -119,7 +119,7 @@ async def test_a_paused_strategy_stores_and_refuses(desk: House) -> None:
     desk.user.press(listed.id, "main")
     shown = await desk.sees("Strategy main", "size 100")
     desk.user.press(shown.id, "Pause")
-    await desk.sees("main · paused")
+    await desk.sees("Strategy main", "paused: entries are refused")
     answer = await desk.alert("buy", size="0.01")
     assert (answer["status"], answer["reason"]["code"]) == ("REJECTED", "strategy_paused")
 

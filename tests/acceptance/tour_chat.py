@@ -14,8 +14,16 @@ async def chat(tour: Tour) -> None:
     faults = house.emulator.faults
 
     async def look() -> None:
+        await through("SOL", "Close…")
+
+    async def adjust() -> None:
+        await through("SOL", "Adjust", "Trailing")
+        user.say("9%")
+        await asyncio.sleep(2)
+
+    async def through(*labels: str) -> None:
         user.say("/positions")
-        for label in ("SOL", "Close…"):
+        for label in labels:
             await asyncio.sleep(2)
             press(label)
         await asyncio.sleep(2)
@@ -33,11 +41,12 @@ async def chat(tour: Tour) -> None:
         await asyncio.sleep(2)
 
     async def stumble() -> None:
-        faults.fail("deleteMessage", 500, "Internal Server Error")
+        faults.fail("deleteMessage", 400, "Bad Request: message cannot be deleted")
         await leak()
 
     await house.until_died("handlers.chat.sending", look, 3)
     await house.until_died("handlers.chat.sending", leak, 4)
+    await house.until_died("handlers.chat.storage", adjust, 3)
     await house.until_died("handlers.chat.deletions", stumble, 2)
     faults.clear()
 

@@ -249,6 +249,22 @@ class TourHouse(ProcessHouse):
         await self.control("faults", **faults)
 
     @contextlib.asynccontextmanager
+    async def without_stream(self) -> AsyncIterator[None]:
+        """Each connection of the stream is closed as soon as it is open."""
+
+        async def close() -> None:
+            while True:
+                await self.faults(ws_closed=True)
+                await asyncio.sleep(0.2)
+
+        closing = asyncio.create_task(close())
+        try:
+            yield
+        finally:
+            closing.cancel()
+            await asyncio.gather(closing, return_exceptions=True)
+
+    @contextlib.asynccontextmanager
     async def without_node(self) -> AsyncIterator[None]:
         """Nobody listens on the node's port; the indexer goes on."""
         (node,) = self.paper.nodes

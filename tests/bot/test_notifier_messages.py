@@ -149,6 +149,7 @@ async def test_each_kind_of_event_has_its_message(world: ChatWorld) -> None:
         (OrderUnknown(1), True, "will not send it again until I know"),
         (OrderUnfilled(2), False, "not filled"),
         (PositionChangedByHand(position.id, "-0.005"), True, "changed outside the bot: −0.0050"),
+        (ProtectionFailing(position.id, 0), True, "it is not closed yet\n0.0150 is still open"),
         (ProtectionFailing(position.id, 5), True, "Tried 5 times. 0.0150 is still open"),
         (ProtectionMissing(position.id, "x"), True, "the stop is not in force just now"),
         (StopRemoved(position.id, 1), True, "I placed it again."),

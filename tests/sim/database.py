@@ -20,6 +20,7 @@ import aiosqlite.core
 
 from core.ledger.address import SqliteAddress, parse_address
 from core.ledger.migrating import migrate
+from tests.sim.cheap import cheaper
 from tests.sim.virtual import WorldTime, machine_now, run
 
 _MEMORY = Path("/dev/shm")
@@ -110,6 +111,7 @@ def inline() -> Iterator[None]:
         mock.patch.object(connection, "close", _close),
         mock.patch.object(connection, "__del__", _nothing_left),
         mock.patch.object(SqliteAddress, "connection", _cheap),
+        cheaper(),
     ):
         yield
 

@@ -34,7 +34,7 @@ GONE: Final = frozenset({"refused", "refused_in_block", "filled", "canceled", "e
 RESTS: Final = frozenset({"open", "untriggered"})
 UNPROTECTED_S: Final = 15.0
 FAULT_ECHO_S: Final = 20.0
-ALARM_WITHIN_S: Final = 45.0
+ALARM_WITHIN_S: Final = 30.0
 BLOCKS_TO_PROTECT: Final = 3
 CENT: Final = Decimal("0.01")
 # What is told in the ordinary course of things.
@@ -57,6 +57,8 @@ NEWS: Final = frozenset(
         "signal_mocked",
         "strategy_silent",
         "panic_progress",
+        # alerts without a target, buttons and plans trade after an alert has named one
+        "drift_found",
     }
 )
 
@@ -217,7 +219,7 @@ class Judge:
         if not self.restless and blocks > BLOCKS_TO_PROTECT:
             bare.told = True
             self.blame("late_stop", f"{where} without a stop for {blocks} blocks")
-        if for_s <= UNPROTECTED_S or self._shrinks(place):
+        if for_s <= UNPROTECTED_S:
             return
         if not self._faulty(bare.since):
             bare.told = True
@@ -227,16 +229,6 @@ class Judge:
             bare.told = True
             self.counts["unprotected"] += 1
             self.blame("unprotected", f"{where} for {for_s:.0f} s, and nobody was told")
-
-    def _shrinks(self, place: tuple[SubaccountKey, str]) -> bool:
-        """Whether a position is being closed right now, as far as the book lets it."""
-        since = self.world.loop.passed - UNPROTECTED_S
-        for fill in reversed(self.world.chain.fills):
-            if fill.at < since:
-                return False
-            if (fill.key, fill.ticker) == place and _parts(fill)[1]:
-                return True
-        return False
 
     def _alarmed(self, key: SubaccountKey, for_s: float) -> bool:
         """Whether the owner was told of something about as long as his position is bare."""

@@ -70,8 +70,10 @@ def workshop(*, shown: bool = False) -> Iterator[Path]:
             machine.assembled(),
         ):
             database.make_template(Path(folder), BEGAN)
+            gc.freeze()  # what is here by now stays; no collection looks at it again
             yield Path(folder)
     finally:
+        gc.unfreeze()
         structlog.configure(**before)
 
 

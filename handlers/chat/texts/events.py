@@ -200,12 +200,13 @@ def _why_unfilled(order: OrderView) -> str:
 
 
 def protection_failing(position: PositionView, attempts: int, nonce: int) -> Screen:
-    """The price of the plan was met and the position is still open."""
-    tries = "once" if attempts == 1 else f"{attempts} times"
+    """The price of the plan was met and the position is still open; `attempts` that are over."""
+    tried = {0: "", 1: "Tried once. "}.get(attempts, f"Tried {attempts} times. ")
+    what = "closing failed" if attempts else "it is not closed yet"
     return Screen(
         lines(
-            Text(f"{LOOK} ", title(position), ": the plan's price was met, but closing failed"),
-            f"Tried {tries}. {numbers.size(position.size, position.step_size)} is still open and "
+            Text(f"{LOOK} ", title(position), f": the plan's price was met, but {what}"),
+            f"{tried}{numbers.size(position.size, position.step_size)} is still open and "
             "its loss or gain goes on. I keep trying.",
         ),
         position_keyboard(position, nonce, card=False),

@@ -115,3 +115,11 @@ def test_a_share_is_closed_by_what_the_chain_holds_first_and_then_against_the_ot
     assert rest == Leg("close", Side.SELL, D("0.5"), against_others=True)
     assert not rest.reduce_only
     assert not rest.opens
+
+
+def test_an_order_that_rests_is_not_followed_by_another() -> None:
+    """A stop that is to reduce a position did it once more for every look at it."""
+    resting = Made(CLOSES, D(0), rests=True)
+    assert next_leg(REDUCE, [resting], D(2), STEP) is None
+    assert next_leg(CLOSE, [resting], D(2), STEP) is None
+    assert next_leg(REDUCE, [Made(CLOSES, D(0))], D(2), STEP) is not None

@@ -1,0 +1,69 @@
+"""An exit that waits for its price: it acts once, and never on the next position."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from tests.sim import virtual
+from tests.sim.people import CASTS
+from tests.sim.world import World
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+async def _held_with_an_exit(world: World) -> None:
+    """0.02 BTC, half of which is to go one percent lower."""
+    strategy = world.people[0].strategies[0]
+    world.post(strategy, "BTC-USD", "buy", {"size": "0.02"})
+    await asyncio.sleep(10)
+    price = str(int(world.chain.price("BTC-USD") * 99 / 100))
+    exit_fields = {"size": "0.01", "type": "stop", "price": price, "expires": "2h"}
+    world.post(strategy, "BTC-USD", "sell", exit_fields)
+    await asyncio.sleep(10)
+
+
+def _live(shop: Path, folder: Path, act: Callable[[World], Awaitable[None]]) -> list[str]:
+    async def work(loop: virtual.VirtualLoop) -> list[str]:
+        world = World(loop, 1, folder, shop / "template.db", casts=CASTS[:1], restless=False)
+        await world.open()
+        try:
+            await _held_with_an_exit(world)
+            await act(world)
+            await world.come_right(60)
+            return world.judge.violations
+        finally:
+            await world.close()
+
+    return virtual.run(work)
+
+
+def test_an_exit_that_waits_closes_its_part_once(shop: Path, tmp_path: Path) -> None:
+    async def act(world: World) -> None:
+        key = world.people[0].key
+        assert len(world.chain.resting(key)) == 3
+        world.chain.move("BTC-USD", Decimal("0.985"))
+        await asyncio.sleep(15)
+        assert world.chain.positions(key) == {"BTC-USD": Decimal("0.01")}
+
+    assert _live(shop, tmp_path, act) == []
+
+
+def test_an_exit_that_waits_ends_with_its_position(shop: Path, tmp_path: Path) -> None:
+    async def act(world: World) -> None:
+        key, strategy = world.people[0].key, world.people[0].strategies[0]
+        world.post(strategy, "BTC-USD", "close", {})
+        await asyncio.sleep(15)
+        assert world.chain.resting(key) == []
+        world.post(strategy, "BTC-USD", "buy", {"size": "0.01"})
+        await asyncio.sleep(15)
+        assert world.chain.positions(key) == {"BTC-USD": Decimal("0.01")}
+
+    assert _live(shop, tmp_path, act) == []
