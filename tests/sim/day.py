@@ -14,10 +14,11 @@ from core import failpoints
 from core.paper.book import BookShape
 from core.signals.alert import BreakEven, Level, Trailing
 from core.trading.plan_change import EvenAt, StopTo, TargetTo, ToEntry, TrailBy
-from tests.sim.faults import FAULTS, Fault
+from tests.sim.faults import ALL_SILENT, FAULTS, Fault
 from tests.sim.people import Person, Strategy
 from tests.sim.world import World
 
+ENTRIES: Final = ("buy", "sell", "long", "short")
 ACTIONS: Final = (
     *("buy",) * 4,
     *("sell",) * 4,
@@ -90,12 +91,14 @@ class Day:
             world.judge.blame("thin_day", f"{dict(told)} with {len(self.kinds)} kinds of faults")
 
     def _faults(self) -> list[Fault]:
-        """At least eight kinds."""
+        """At least eight kinds; always one at which nobody knows what became of an order."""
         rand, count = self.rand, self.shape.faults
         if not count:
             return []
         chosen = rand.sample(FAULTS, min(max(KINDS, count // 2), len(FAULTS)))
         chosen += [rand.choice(FAULTS) for _ in range(count - len(chosen))]
+        if ALL_SILENT not in chosen:
+            chosen[0] = ALL_SILENT
         rand.shuffle(chosen)
         return chosen
 
@@ -132,6 +135,7 @@ class Day:
             await self.world.crash()
         for fault in list(running):
             self._end(fault, running)
+        self.world.dies_on_answer = False
         if self.world.machine is not None:
             self.world.machine.spare()
         self.world.chain.exchange.shape_book(BookShape())
@@ -148,6 +152,8 @@ class Day:
         self.world.counts["faults"] += 1
         fault.begin(self.world, self.rand)
         self.world.judge.fault(fault.name, True)
+        if fault is ALL_SILENT:
+            self._alert(ENTRIES)
 
     def _end(self, fault: Fault, running: list[Fault]) -> None:
         if fault in running:
@@ -160,7 +166,10 @@ class Day:
         if machine is None or not machine.alive:
             return
         roll = self.rand.random()
-        if roll < 0.35:  # with an alert in its hands
+        if roll < 0.2:  # right after it said that it has an alert
+            self.world.dies_on_answer = True
+            self._alert(ENTRIES)
+        elif roll < 0.4:  # with an alert in its hands
             self._alert()
             machine.die_after(self.rand.randrange(1, 40))
         elif roll < 0.7:
@@ -186,10 +195,10 @@ class Day:
             ticker = tickers[place % len(tickers)]
         return person, strategy, ticker
 
-    def _alert(self) -> None:
+    def _alert(self, actions: tuple[str, ...] = ACTIONS) -> None:
         rand = self.rand
         person, strategy, ticker = self._somebody()
-        action = rand.choice(ACTIONS)
+        action = rand.choice(actions)
         size = rand.choice(person.cast.sizes[ticker])
         fields: dict[str, Any] = {}
         if action == "close":

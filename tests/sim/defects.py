@@ -15,11 +15,12 @@ from typing import Any
 from unittest import mock
 from uuid import uuid4
 
+from core.dydx.indexer import Indexer
 from core.dydx.node import Outcome
 from core.dydx.orders import market_draft
 from core.ledger import intents
 from core.signals.identity import body_hash
-from core.trading import bookkeeper, guard, intake, reconcile, resting, sending, work
+from core.trading import bookkeeper, guard, intake, resting, sending, work
 from core.trading.protection import STOP, Place, Step, steps
 from core.trading.views import AlertAnswer
 from tests.sim.virtual import machine_now
@@ -163,17 +164,13 @@ def close_not_reduce_only() -> Iterator[None]:
 
 
 @defect
-def reconciliation_skipped() -> Iterator[None]:
+def fills_from_the_stream_alone() -> Iterator[None]:
     """Fills that no message of the stream brought are not read."""
 
-    async def run(self: Any, **kwargs: Any) -> bool:
-        address, number = self._account.address, self._account.subaccount_number
-        needs = self._parts.venue.stream.needs_backfill(address, number)
-        if needs is not None:
-            self._parts.venue.stream.backfilled(needs)
-        return True
+    async def none(self: Any, address: str, number: int, height: int) -> list[Any]:
+        return []
 
-    with mock.patch.object(reconcile.Reconciler, "run", run):
+    with mock.patch.object(Indexer, "all_fills_since", none):
         yield
 
 

@@ -151,11 +151,25 @@ def _unskew_bot(world: World, rand: random.Random) -> None:
     world.clock.skew_s = 0.0
 
 
+def _swallow(world: World, rand: random.Random) -> None:
+    for wire in world.chain.nodes:
+        wire.node.faults.answer_lost = True
+
+
+def _answer(world: World, rand: random.Random) -> None:
+    for wire in world.chain.nodes:
+        wire.node.faults.answer_lost = False
+
+
 def _times(rand: random.Random) -> bool | int:
     return rand.choice((1, 1, 2, 4, True))
 
 
+ALL_SILENT = Fault("all_answers_lost", _swallow, _answer, lasts_s=(3.0, 8.0))
+"""Whatever is sent is carried out, and nobody says so."""
+
 FAULTS: tuple[Fault, ...] = (
+    ALL_SILENT,
     Fault("node_down", *_node(down=True)),
     Fault("node_unreachable", *_wire("nodes", "cut")),
     Fault("answers_lost", *_node(answer_lost=_times), lasts_s=(5.0, 20.0)),

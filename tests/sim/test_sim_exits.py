@@ -1,4 +1,6 @@
-"""An exit that waits for its price: it acts once, and never on the next position."""
+"""Exits: one that waits for its price acts once and never on the next position; a stop that finds
+no match is told.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from core.paper.book import BookShape
 from tests.sim import virtual
 from tests.sim.people import CASTS
 from tests.sim.world import World
@@ -67,3 +70,28 @@ def test_an_exit_that_waits_ends_with_its_position(shop: Path, tmp_path: Path) -
         assert world.chain.positions(key) == {"BTC-USD": Decimal("0.01")}
 
     assert _live(shop, tmp_path, act) == []
+
+
+def test_a_stop_that_was_met_and_is_not_closed_yet_is_told_within_fifteen_seconds(
+    shop: Path, tmp_path: Path
+) -> None:
+    """A thin book let it close piece by piece, and nobody heard of it for most of a minute."""
+
+    async def work(loop: virtual.VirtualLoop) -> list[tuple[bool, int]]:
+        world = World(loop, 1, tmp_path, shop / "template.db", casts=CASTS[:1])
+        await world.open()
+        try:
+            world.post(world.people[0].strategies[0], "ETH-USD", "buy", {"size": "1"})
+            await asyncio.sleep(10)
+            world.chain.exchange.shape_book(BookShape(levels=1, level_usd=Decimal(100)))
+            world.chain.move("ETH-USD", Decimal("0.97"))
+            seen = []
+            for seconds in (10, 8):
+                await asyncio.sleep(seconds)
+                held = bool(world.chain.positions(world.people[0].key))
+                seen.append((held, world.judge.alarms()["protection_failing"]))
+            return seen
+        finally:
+            await world.close()
+
+    assert virtual.run(work) == [(True, 0), (True, 1)]

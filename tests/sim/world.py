@@ -61,6 +61,8 @@ class World:
         self.unexpected: list[str] = []
         self.machine: Machine | None = None
         self.shown = False
+        self.dies_on_answer = False
+        """The machine dies right after it says next that it has an alert."""
         self._path = folder / "ledger.db"
         self.lives = 0
         self._supervisor: asyncio.Task[None] | None = None
@@ -260,6 +262,9 @@ class World:
                 self.unexpected.append(f"alert {sent.id}: {error!r}")
                 continue
             sent.answers.append(answer)
+            if self.dies_on_answer and answer.http_status == 200 and self.machine is not None:
+                self.dies_on_answer = False
+                self.machine.kill()
             self.say("answer to", sent.id, answer.http_status, _short(answer.body))
             self.judge.answered(sent, answer)
             if answer.http_status < 500:

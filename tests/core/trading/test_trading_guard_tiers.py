@@ -41,12 +41,15 @@ async def test_stops_rest_first_and_the_bot_watches_what_has_no_place(
         assert [row[0] for row in rows].count("STOP_LIMIT") == stops
         guard = house.lane.guard
         assert guard.unprotected() == set()
-        held = guard.book.rows()
-        assert len(held) == 3
-        marks = [mark for row in held for mark in guard.book.marks(row)]
-        assert sum(mark.kind == "stop" for mark in marks) == 3
-        assert sum(mark.kind == "target" for mark in marks) == 12
-        assert sum(mark.on_chain for mark in marks) == stops + targets
+        assert len(guard.book.rows()) == 3
+
+        async def known() -> bool:
+            marks = [mark for row in guard.book.rows() for mark in guard.book.marks(row)]
+            kinds = [mark.kind for mark in marks]
+            assert (kinds.count("stop"), kinds.count("target")) == (3, 12)
+            return sum(mark.on_chain for mark in marks) == stops + targets
+
+        await until(known)
         room = guard.reserve("AVAX-USD")
         room.release()
         assert room.room is (StopRoom.NONE if funds == 15 else StopRoom.FREE)
