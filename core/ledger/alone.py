@@ -8,8 +8,8 @@ from __future__ import annotations
 import contextvars
 import functools
 import os
-from collections.abc import Awaitable, Callable
-from typing import ParamSpec, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec, TypeVar
 
 from core import failpoints
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 _declared: contextvars.ContextVar[bool] = contextvars.ContextVar("alone", default=False)
 
 
-def alone(write: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+def alone(write: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
     """Declares a function that is one such write; behind it lies a failpoint."""
 
     @functools.wraps(write)

@@ -103,11 +103,11 @@ async def _hand(process: Process, account_id: int) -> tuple[models.Account, Venu
     credential = await accounts.credential(account_id)
     assert credential is not None
     if account.chain_account_number is None:
-        venue = process.venues[account.network]
+        venue = process.venues[account.network]  # type: ignore[index]
         on_chain = await venue.node.account(account.address)
         assert on_chain is not None
         account.chain_account_number = on_chain.number
-    venue = process.venues[account.network]
+    venue = process.venues[account.network]  # type: ignore[index]
     vault = process.desk._office.vault
     return account, venue, Signer(account, credential, vault, venue.network.chain_id)
 

@@ -7,6 +7,7 @@ way is seen at once.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from tests.acceptance.tour_chat import chat, telegram
 from tests.acceptance.tour_keys import keys
@@ -61,7 +62,12 @@ async def settings(tour: Tour) -> None:
         await house.ask(ADA, "set_sharing", account_id=account, sharing=sharing)
     await house.ask(ADA, "set_without_stop_room", account_id=account, choice="watch")
     await house.ask(ADA, "set_zone", text="Europe/Berlin")
-    limit = {"kind": "account", "ref": account, "field": "max_order", "text": "50000"}
+    limit: dict[str, Any] = {
+        "kind": "account",
+        "ref": account,
+        "field": "max_order",
+        "text": "50000",
+    }
     await house.ask(ADA, "change_limit", **limit)
 
 

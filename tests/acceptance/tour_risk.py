@@ -24,7 +24,12 @@ async def strategies(tour: Tour) -> None:
     aged = ["last_alert_at", "created_at"]
     await house.call("age", model="Strategy", where=where, fields=aged, seconds=3 * HOUR_S)
     await house.comes("SELECT 1 AS one FROM outgoing_message WHERE kind = 'strategy_silent'")
-    limit = {"kind": "strategy", "ref": made.id, "field": "max_position", "text": "5000"}
+    limit: dict[str, Any] = {
+        "kind": "strategy",
+        "ref": made.id,
+        "field": "max_position",
+        "text": "5000",
+    }
     await house.ask(ADA, "change_limit", **limit)
     second = tour.accounts["second"]
     await house.ask(
@@ -77,7 +82,7 @@ async def limits(tour: Tour) -> None:
     await house.call("age", **moved, seconds=30 * HOUR_S)
     await house.killed()  # what it knows of the account is read anew
     for field, text in (("daily_loss", "1"), ("drawdown", "0.01")):
-        limit = {"kind": "account", "ref": account, "field": field, "text": text}
+        limit: dict[str, Any] = {"kind": "account", "ref": account, "field": field, "text": text}
         await house.ask(ADA, "change_limit", **limit)
     await house.until_died("core.trading.risk.marks", house.nothing)
     await asyncio.sleep(3)
