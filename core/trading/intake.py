@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from collections.abc import Coroutine
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -51,7 +53,7 @@ class AlertDesk:
     def __init__(self, office: Office) -> None:
         self._office = office
         self._faults = FaultGroups(office.clock)
-        self._telling: set[asyncio.Task[None]] = set()
+        self._beside: set[asyncio.Task[None]] = set()
 
     async def receive_alert(self, webhook_uuid: str, raw: bytes) -> AlertAnswer:
         """Authenticates, stores, hands to the lane, waits a little. Raises LedgerUnavailable."""
@@ -147,20 +149,24 @@ class AlertDesk:
             return
         told = self._faults.add(strategy.id, fault, proved=proved)
         if told is not None:
-            # Told behind the answer: its time must not depend on the ledger's.
-            task = spawn(self._put_fault_quietly(strategy.id, told.fault, told.count))
-            self._telling.add(task)
-            task.add_done_callback(self._telling.discard)
+            # behind the answer: its time must not depend on the ledger's
+            self._aside(self._put_fault(strategy.id, told.fault, told.count))
 
-    async def _put_fault_quietly(self, strategy_id: int, fault: AlertFault, count: int) -> None:
+    def _aside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Work that no answer waits for."""
+        task = spawn(self._quietly(work))
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
+
+    async def _quietly(self, work: Coroutine[Any, Any, None]) -> None:
         try:
-            await self._put_fault(strategy_id, fault, count)
+            await work
         except Exception:
-            log.exception("a fault of an alert was not told", strategy=strategy_id)
+            log.exception("work beside an alert failed")
 
     async def settled(self) -> None:
-        """Waits for messages about faults that are being stored."""
-        await asyncio.gather(*self._telling)
+        """Waits for what is being written beside the answers."""
+        await asyncio.gather(*self._beside)
 
     async def _put_fault(self, strategy_id: int, fault: AlertFault, count: int) -> None:
         strategy = await strategies.get(strategy_id)
@@ -243,7 +249,8 @@ class AlertDesk:
         ledger = self._office.ledger
         since = received_at - dedupe_window(alert)
         if await signals.accept(ledger, signal, intent, [card], since):
-            await self._note_alert(strategy, received_at, outside=outside)
+            if outside:
+                self._aside(self._note_alert(strategy, received_at))
             return signal, intent, False
         async with ledger.executing():
             first = await signals.earlier(strategy.id, digest, since)
@@ -252,20 +259,16 @@ class AlertDesk:
             await self._office.card(trader_id, first.id)
         return first, None, True
 
-    async def _note_alert(
-        self, strategy: Strategy, received_at: dt.datetime, *, outside: bool
-    ) -> None:
-        """When the strategy last heard from its chart; never waited for by an answer."""
-        if not outside:
-            return
+    async def _note_alert(self, strategy: Strategy, received_at: dt.datetime) -> None:
+        """When the strategy last heard from its chart."""
         first = strategy.first_outside_alert_at is None
         known = strategy.last_alert_at
         if not first and known is not None and received_at - known < NOTED_EVERY:
             return
-        async with self._office.ledger.executing():
-            await strategies.note_alert(strategy.id, received_at, first=first)
         strategy.last_alert_at = received_at
         strategy.first_outside_alert_at = strategy.first_outside_alert_at or received_at
+        async with self._office.ledger.executing():
+            await strategies.note_alert(strategy.id, received_at, first=first)
 
     async def _answer(self, signal: Signal, *, duplicate: bool) -> AlertAnswer:
         made = [order for order in await orders.of_signal(signal.id) if not is_guard(order)]
