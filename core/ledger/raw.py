@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from tortoise.context import require_context
@@ -78,25 +79,39 @@ def insertion(
     `conflict` is the unique column on which it may meet a row that is there already; that one stays
     as it is, or gets the assignments `otherwise`.
     """
-    meta = type(row)._meta
-    names = [name for name in meta.fields_db_projection if not meta.fields_map[name].generated]
-    columns = ", ".join(f'"{meta.fields_db_projection[name]}"' for name in names)
     found = computed or {}
-    places = ", ".join(found[name].sql if name in found else "{}" for name in names)
+    sql, columns = _inserting(
+        type(row), conflict, otherwise, tuple((name, one.sql) for name, one in found.items())
+    )
     values: list[Any] = []
-    for name in names:
-        if name in found:
+    for name, column in columns:
+        if column is None:
             values += found[name].values
         else:
-            values.append(meta.fields_map[name].to_db_value(getattr(row, name), row))
+            values.append(column.to_db_value(getattr(row, name), row))
+    return Statement(sql, tuple(values))
+
+
+@lru_cache(maxsize=256)
+def _inserting(
+    model: type[Model],
+    conflict: str | None,
+    otherwise: str | None,
+    computed: tuple[tuple[str, str], ...],
+) -> tuple[str, list[tuple[str, Any]]]:
+    """The SQL of an insertion, and the fields in the order of their places; None for those that the
+    database computes.
+    """
+    meta, found = model._meta, dict(computed)
+    names = [name for name in meta.fields_db_projection if not meta.fields_map[name].generated]
+    columns = ", ".join(f'"{meta.fields_db_projection[name]}"' for name in names)
+    places = ", ".join(found.get(name, "{}") for name in names)
     action = ""
     if conflict is not None:
         action = f' ON CONFLICT ("{conflict}") DO '
         action += "NOTHING" if otherwise is None else f"UPDATE SET {otherwise}"
-    return Statement(
-        f'INSERT INTO "{meta.db_table}" ({columns}) VALUES ({places}){action} RETURNING "id"',  # noqa: S608
-        tuple(values),
-    )
+    sql = f'INSERT INTO "{meta.db_table}" ({columns}) VALUES ({places}){action} RETURNING "id"'  # noqa: S608
+    return sql, [(name, None if name in found else meta.fields_map[name]) for name in names]
 
 
 async def insert_if_absent(row: Model, *, conflict: str, otherwise: str | None = None) -> bool:

@@ -217,10 +217,14 @@ class AlertDesk:
             - (self._office.clock.now() - received_at).total_seconds()
         )
         outcome = lane.submit(intent)
-        await asyncio.wait([outcome], timeout=max(left_s, 0.05))
+        with self._office.rush.at_desk():
+            await asyncio.wait([outcome], timeout=max(left_s, 0.05))
+            pressed = self._office.rush.pressed
         order = outcome.result() if outcome.done() else None
         if order is not None:
             return _answer_of(signal, order, duplicate=False, taken=True)
+        if pressed and not outcome.done():
+            return _answer_of(signal, None, duplicate=False)
         return await self._answer(await signals.get(signal.id) or signal, duplicate=False)
 
     async def _store_alert(

@@ -9,13 +9,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator
+from typing import Final
+
+PRESSED_BEYOND: Final = 32
 
 
 class Rush:
-    """Counts the alerts that are being stored at this moment."""
+    """Counts the alerts that are at the desk and those that are being stored at this moment."""
 
     def __init__(self) -> None:
         self._storing = 0
+        self._at_desk = 0
         self._calm = asyncio.Event()
         self._calm.set()
 
@@ -30,6 +34,20 @@ class Rush:
             self._storing -= 1
             if not self._storing:
                 self._calm.set()
+
+    @contextlib.contextmanager
+    def at_desk(self) -> Iterator[None]:
+        """While one alert is at the desk, stored or not."""
+        self._at_desk += 1
+        try:
+            yield
+        finally:
+            self._at_desk -= 1
+
+    @property
+    def pressed(self) -> bool:
+        """Whether so many alerts are at the desk that none may cost more than it must."""
+        return self._at_desk > PRESSED_BEYOND
 
     async def calm(self, within_s: float) -> None:
         """Returns when nothing is being stored, or after `within_s` seconds: orders have a clock of

@@ -152,11 +152,15 @@ def _unskew_bot(world: World, rand: random.Random) -> None:
 
 
 def _swallow(world: World, rand: random.Random) -> None:
+    indexer = world.chain.indexer
+    indexer.set_faults(replace(indexer.faults, indexer_lag_blocks=8))
     for wire in world.chain.nodes:
         wire.node.faults.answer_lost = True
 
 
 def _answer(world: World, rand: random.Random) -> None:
+    indexer = world.chain.indexer
+    indexer.set_faults(replace(indexer.faults, indexer_lag_blocks=0))
     for wire in world.chain.nodes:
         wire.node.faults.answer_lost = False
 
@@ -165,8 +169,8 @@ def _times(rand: random.Random) -> bool | int:
     return rand.choice((1, 1, 2, 4, True))
 
 
-ALL_SILENT = Fault("all_answers_lost", _swallow, _answer, lasts_s=(3.0, 8.0))
-"""Whatever is sent is carried out, and nobody says so."""
+ALL_SILENT = Fault("all_answers_lost", _swallow, _answer, lasts_s=(4.0, 9.0))
+"""Whatever is sent is carried out, no node says so, and the indexer says it late."""
 
 FAULTS: tuple[Fault, ...] = (
     ALL_SILENT,

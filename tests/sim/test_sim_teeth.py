@@ -15,7 +15,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
-SHORT = Shape(episodes=3, alerts=15, faults=4, crashes=1)
+SHORT = Shape(episodes=2, alerts=10, faults=4, crashes=1)
 DAYS = 20
 
 
