@@ -381,7 +381,9 @@ class Guard:
         account, position = self._bench.account, row.position
         held = len(self._resting.living()) - (replaced is not None)
         is_stop = step.purpose == "stop_loss"
-        trails = is_stop and replaced is not None and row.plan.trailing is not None
+        # one that only moves can wait; one that is to cover more cannot
+        moves = replaced is not None and replaced.size - replaced.filled_size >= step.size
+        trails = is_stop and moves and row.plan.trailing is not None
         room.take(held, Priority.PROTECTION if is_stop and not trails else Priority.ENTRY)
         make = stop_market_draft if is_stop else take_profit_market_draft
         draft = make(

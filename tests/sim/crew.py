@@ -38,15 +38,17 @@ def _live(seed: int, until: float) -> soak.Outcome:
 
 
 def bite(name: str, first_seed: int, shop: Path) -> tuple[int | None, str]:
-    """On which day a defect was found, and by what; None where it was not within twenty days."""
-    with switched_on(name):
-        for day in range(1, TEETH_DAYS + 1):
-            seed = first_seed + day
-            while soak.is_quiet(seed):
-                seed += TEETH_DAYS
-            outcome = soak.live(seed, shop)
-            if outcome.violations:
-                return day, outcome.violations[0]
+    """On which day a defect was found, and by what; None where it was not within twenty days. A day
+    counts only if it passes without the defect.
+    """
+    for day in range(1, TEETH_DAYS + 1):
+        seed = first_seed + day
+        while soak.is_quiet(seed):
+            seed += TEETH_DAYS
+        with switched_on(name):
+            found = soak.live(seed, shop).violations
+        if found and not soak.live(seed, shop).violations:
+            return day, found[0]
     return None, ""
 
 

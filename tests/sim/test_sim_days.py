@@ -25,7 +25,7 @@ def test_after_faults_and_crashes_everything_comes_right(shop: Path, seed: int) 
 
     assert outcome.violations == []
     assert outcome.counts["crashes"] >= ROUGH.crashes
-    assert outcome.counts["alerts"] == ROUGH.alerts
+    assert outcome.counts["alerts"] >= ROUGH.alerts
     assert outcome.counts["fills"] > 0
 
 
