@@ -17,7 +17,7 @@ PYTHON ?= $(shell for python in python3.12 python3.11 python3 python3.13; do \
 # Processes that share the tests.
 TEST_WORKERS ?= 2
 
-.PHONY: help install run demo story test soak lint bench conformance clean
+.PHONY: help install run demo story test failpoints soak lint bench conformance clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -47,6 +47,10 @@ test: $(STAMP) ## All tests
 
 soak: $(STAMP) ## Simulated days for SOAK_MINUTES (30); with SOAK_OPTIONS=--teeth: that it finds defects
 	$(BIN)/python -m tests.sim $(SOAK_OPTIONS)
+
+failpoints: $(STAMP) ## Kill the bot behind every durable write and every send, on both databases
+	PERPGRAM_TOUR=1 $(BIN)/python -m pytest -s tests/acceptance/test_acceptance_failpoints.py \
+		tests/acceptance/test_acceptance_failpoints_postgres.py
 
 lint: $(STAMP) ## Style, format, types and the walls between the rooms
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from tests.acceptance.nursery import Nursery
 from tests.acceptance.tour_of_deaths import die_everywhere
 
 
+@pytest.mark.skipif(not os.environ.get("PERPGRAM_TOUR"), reason="takes minutes: make failpoints")
 @pytest.mark.timeout(1500)
 async def test_a_bot_that_dies_at_every_failpoint_loses_and_doubles_nothing(
     tmp_path: Path, sqlite_ledger_url: str, nursery: Nursery

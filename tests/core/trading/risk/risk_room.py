@@ -284,6 +284,7 @@ class Room:
         share.funding += D(payment)
         await share.save()
         await Funding.create(
+            partition=0,
             account_id=self.account.id,
             ticker=ticker,
             size=share.size,
@@ -307,6 +308,7 @@ class Room:
         uuid: Any = None,
     ) -> None:
         await ShareMove.create(
+            partition=0,
             share_id=share.id,
             account_id=share.account_id,
             strategy_id=share.strategy_id,
