@@ -155,10 +155,25 @@ class PanicHouse:
         await until(there)
 
     async def trade(self, account_id: int, side: Side, ticker: str = "BTC-USD") -> None:
-        """A position made by hand, known to the bot."""
+        """A position made by hand, known to the bot. An order that came too late for its blocks is
+        sent anew.
+        """
+        trader = await self.desk.trader((await accounts.get(account_id)).trader_id)
+
+        async def there() -> bool:
+            held = await self.desk.positions(trader)
+            return any(row.ticker == ticker and row.account_id == account_id for row in held)
+
         market = self._market(ticker)
+        while market.clob_pair_id not in await self.positions(account_id):
+            await self._send(account_id, await self._order(account_id, side, market))
+            with contextlib.suppress(TimeoutError):
+                await until(there, within_s=10)
+        await until(there)
+
+    async def _order(self, account_id: int, side: Side, market: Market) -> OrderDraft:
         address, client_id = await self._id(account_id)
-        draft = market_draft(
+        return market_draft(
             address=address,
             number=0,
             client_id=client_id,
@@ -167,17 +182,9 @@ class PanicHouse:
             size=market.step_size * 10,
             slippage_bps=500,
             height=await self.venue.height(),
-            good_til_blocks=10,
+            good_til_blocks=20,
             reduce_only=False,
         )
-        await self._send(account_id, draft)
-        trader = await self.desk.trader((await accounts.get(account_id)).trader_id)
-
-        async def there() -> bool:
-            held = await self.desk.positions(trader)
-            return any(row.ticker == ticker and row.account_id == account_id for row in held)
-
-        await until(there)
 
     # what the chain says
 
