@@ -117,8 +117,12 @@ async def test_an_order_that_waits_is_cancelled_by_an_alert_and_the_stop_stays(d
     )
     await desk.alert("cancel")
     await desk.rests(("STOP_LIMIT", "SELL", "0.005"), ("TAKE_PROFIT", "SELL", "0.005"))
-    again = await desk.alert("cancel")
-    assert (again["status"], again["reason"]["code"]) == ("REJECTED", "nothing_to_cancel")
+
+    async def nothing_left() -> bool:
+        again = await desk.alert("cancel")
+        return bool(again.get("reason", {}).get("code") == "nothing_to_cancel")
+
+    await until(nothing_left)
 
 
 async def test_sync_makes_the_chart_s_position_the_target(desk: House) -> None:
@@ -169,7 +173,7 @@ async def test_a_position_made_by_hand_is_let_be(desk: House) -> None:
 
     async def refused() -> bool:
         answer = await desk.alert("close")
-        return bool(answer["reason"]["code"] == "position_external")
+        return bool(answer.get("reason", {}).get("code") == "position_external")
 
     await until(refused)
     assert await desk.chain_size(TICKER) == Decimal("0.003")
