@@ -8,7 +8,6 @@ import datetime as dt
 from collections.abc import Collection
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
 from tortoise.expressions import Q
 
@@ -111,11 +110,6 @@ async def add_funding(**values: Any) -> Funding:
     return await Funding.create(**values)
 
 
-async def fundings_of(position_id: int) -> list[Funding]:
-    """The payments of a position, oldest first."""
-    return await Funding.filter(position_id=position_id).order_by("at")
-
-
 async def open_at(account_id: int, ticker: str, at: dt.datetime) -> Position | None:
     """The position that was open at the end of the block of that time."""
     return (
@@ -185,7 +179,3 @@ async def last_fill_height(account_id: int) -> int:
 async def fills_of(position_id: int) -> list[Fill]:
     """The fills of a position, oldest first."""
     return await Fill.filter(position_id=position_id).order_by("id")
-
-
-async def known_fill(fill_uuid: UUID) -> bool:
-    return await Fill.filter(fill_uuid=fill_uuid).exists()

@@ -66,6 +66,12 @@ async def of_signal(signal_id: UUID) -> Intent | None:
     return await Intent.filter(signal_id=signal_id, source="signal").first()
 
 
+async def strategies_of(intent_ids: Collection[int]) -> dict[int, int | None]:
+    """The strategy for which each intent was made; None for what a person or the monitor asked."""
+    rows = await Intent.filter(id__in=list(intent_ids)).only("id", "payload") if intent_ids else []
+    return {row.id: row.payload.get("strategy_id") for row in rows}
+
+
 async def resume(intent: Intent, payload: dict[str, Any], states: Collection[str]) -> bool:
     """Puts an intent that is in one of `states` back to work; False when it is in none any more."""
     state = "running" if intent.course is not None else "waiting"

@@ -121,12 +121,6 @@ async def accounts_moved_after(move_id: int) -> tuple[set[int], int]:
     return {row.account_id for row in rows}, max((row.id for row in rows), default=move_id)
 
 
-async def strategy_of_intents(intent_ids: Collection[int]) -> dict[int, int | None]:
-    """The strategy for which an intent was made."""
-    rows = await Intent.filter(id__in=list(intent_ids)).only("id", "payload")
-    return {row.id: row.payload.get("strategy_id") for row in rows}
-
-
 async def intent_by_key(key: str) -> Intent | None:
     return await Intent.get_or_none(key=key)
 

@@ -71,6 +71,16 @@ class View:
 
 
 @dataclass(frozen=True)
+class Decided:
+    """What an intent acts on and does; `leg` is its next order, None where there is none."""
+
+    position: Position | None
+    held: Held | None
+    course: Course
+    leg: Leg | None
+
+
+@dataclass(frozen=True)
 class Prepared:
     """An order that is stored, and the place that is kept for its position's stop until it is
     over.
@@ -89,6 +99,7 @@ class Executor:
         sender: Sender,
         resting: Resting,
         catch_up: Callable[[], Awaitable[bool]],
+        reserve: Callable[[str, int | None], Reservation],
         parts: Parts,
     ) -> None:
         self._account = account
@@ -97,7 +108,7 @@ class Executor:
         self._catch_up = catch_up
         self._parts = parts
         self._permits = Permits(account, resting, parts)
-        self.reserve: Callable[[str, int | None], Reservation] | None = None
+        self._reserve = reserve
 
     async def look(self, intent: Intent) -> View:
         """What an intent is decided on; from memory while the streams are fresh. Raises Refusal."""
@@ -163,16 +174,11 @@ class Executor:
         market = quote.market
         if market is None or market.oracle_price is None:
             raise Refusal(*UNREACHABLE)
-        position = await positions.open_in(self._account.id, market.ticker)
-        held, _ = await self._holding(intent, position, market.ticker)
-        view = View(market, 0, quote.stale)
-        now = self._parts.clock.now()
-        age_s = max_age_s(intent)
-        course = decide(_wish(intent, view), held, market, market.oracle_price, age_s, now)
-        leg = next_leg(course, [], held.size if held else Decimal(0), market.step_size)
+        decided = await self._decided(intent, View(market, 0, quote.stale), [])
+        leg = decided.leg
         if leg is None or not leg.opens:
             raise Refusal(*UNREACHABLE)
-        await self._permits.check_opening(intent, leg, held, market, quote.stale)
+        await self._permits.check_opening(intent, leg, decided.held, market, quote.stale)
         return leg, market
 
     async def prepare(
@@ -185,15 +191,35 @@ class Executor:
         too. `cut`: nothing is opened any more.
         """
         market = view.market
-        assert market.oracle_price is not None
-        now = self._parts.clock.now()
         self._sender.check_market(market)
+        decided = await self._decided(intent, view, made)
+        leg, position = decided.leg, decided.position
+        if leg is None:
+            return None
+        reservation = None
+        if leg.opens:
+            if cut:
+                raise Refusal(*SUPERSEDED)
+            await self._permits.check_opening(intent, leg, decided.held, market, view.stale)
+            reservation = self._reserved(intent, leg, position, market.ticker)
+        try:
+            order = await self._stored(intent, view, leg, decided.course, position)
+        except BaseException:
+            if reservation is not None:
+                reservation.release()
+            raise
+        return Prepared(order, reservation)
+
+    async def _decided(self, intent: Intent, view: View, made: Sequence[Order]) -> Decided:
+        """What an intent does here and which order comes after those in `made`. Raises Refusal."""
+        market = view.market
+        assert market.oracle_price is not None
         position = await positions.open_in(self._account.id, market.ticker)
         if not made:
             check_version(intent, position)
         await self._permits.check_owner(intent, position, market.ticker)
         held, reducible = await self._holding(intent, position, market.ticker)
-        age_s = max_age_s(intent)
+        now, age_s = self._parts.clock.now(), max_age_s(intent)
         course = (
             Course.from_json(intent.course)
             if intent.course is not None
@@ -206,30 +232,10 @@ class Executor:
             market.step_size,
             reducible,
         )
-        if leg is None:
-            return None
-        reservation = None
-        if leg.opens:
-            if cut:
-                raise Refusal(*SUPERSEDED)
-            await self._permits.check_opening(intent, leg, held, market, view.stale)
-            reservation = self._reserved(intent, leg, position, market.ticker)
-        try:
-            order = await self._stored(intent, view, leg, course, position, reservation)
-        except BaseException:
-            if reservation is not None:
-                reservation.release()
-            raise
-        return Prepared(order, reservation)
+        return Decided(position, held, course, leg)
 
     async def _stored(
-        self,
-        intent: Intent,
-        view: View,
-        leg: Leg,
-        course: Course,
-        position: Position | None,
-        reservation: Reservation | None,
+        self, intent: Intent, view: View, leg: Leg, course: Course, position: Position | None
     ) -> Order:
         """The row of a leg's order, with the exact bytes to send. Raises Refusal."""
         market, now = view.market, self._parts.clock.now()
@@ -284,10 +290,10 @@ class Executor:
         the trader wants no position whose stop only the bot watches.
         """
         plan = intent.payload.get("plan") or {}
-        if self.reserve is None or not (plan.get("stop_loss") or plan.get("trailing")):
+        if not (plan.get("stop_loss") or plan.get("trailing")):
             return None
         grows = leg.kind == "add" and position is not None
-        kept = self.reserve(ticker, position.id if grows and position else None)
+        kept = self._reserve(ticker, position.id if grows and position else None)
         if kept.room is StopRoom.NONE and self._account.without_stop_room == "refuse":
             kept.release()
             raise Refusal(

@@ -24,6 +24,7 @@ from core.signals.symbols import SymbolUnknown, resolve
 from core.trading import states
 from core.trading.bookkeeper import Bookkeeper
 from core.trading.decision import Missed, Refusal
+from core.trading.endings import Endings
 from core.trading.executor import Executor
 from core.trading.following import Following
 from core.trading.guard import Guard
@@ -56,9 +57,14 @@ class Lane:
         self.resting = Resting(self._bench, sender, self.book)
         self.reconciler = Reconciler(self._bench, self.book)
         self._following = Following(self._bench, self.resting, self.book)
-        executor = Executor(account, sender, self.resting, self.reconciler.catch_up, parts)
         self.guard = Guard(self._bench, sender, self.resting, self.submit)
-        self._work = Work(self._bench, sender, executor, self.resting, self._following, self.guard)
+        executor = Executor(
+            account, sender, self.resting, self.reconciler.catch_up, self.guard.reserve, parts
+        )
+        self._endings = Endings(self._bench, self.guard)
+        self._work = Work(
+            self._bench, sender, executor, self.resting, self._following, self.guard, self._endings
+        )
         self._tracks: dict[str, Track] = {}
         self._touched: set[int] | None = None
 
@@ -194,7 +200,7 @@ class Lane:
         near = f" Nearest: {', '.join(unknown.nearest)}." if unknown.nearest else ""
         text = f"dYdX has no market for {unknown.symbol}.{near} Nothing was sent."
         try:
-            await self._work.turn_away(intent, Refusal("symbol_unknown", text), unknown.nearest)
+            await self._endings.refuse(intent, Refusal("symbol_unknown", text), unknown.nearest)
         finally:
             self._leave(intent)
 
@@ -209,7 +215,7 @@ class Lane:
         over_at = asked_at(intent) + dt.timedelta(seconds=max_age_s(intent) or 0)
         await self._parts.clock.sleep(max((over_at - self._parts.clock.now()).total_seconds(), 0.0))
         lapsed = Missed("not_answered", "You did not answer within the alert's age limit.")
-        await self._work.lapse(intent, lapsed)
+        await self._endings.lapse(intent, lapsed)
 
     # what the chain says
 

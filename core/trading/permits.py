@@ -112,12 +112,9 @@ class Permits:
 
     async def _waiting(self, ticker: str, mine: int) -> int | None:
         """The strategy whose entry waits in a flat market: this one's own before others."""
-        found: set[int] = set()
-        for order in self._resting.living():
-            if order.ticker == ticker and order.intent_id is not None and opens(order):
-                intent = await intents.get(order.intent_id)
-                if intent is not None and intent.payload.get("strategy_id") is not None:
-                    found.add(int(intent.payload["strategy_id"]))
+        waiting = [row for row in self._resting.living() if row.ticker == ticker and opens(row)]
+        owners = await intents.strategies_of({row.intent_id for row in waiting if row.intent_id})
+        found = {owner for owner in owners.values() if owner is not None}
         return mine if mine in found else min(found, default=None)
 
     def _check_levels(self, intent: Intent, market: Market) -> None:

@@ -55,6 +55,7 @@ class Work:
         resting: Resting,
         following: Following,
         guard: Guard,
+        endings: Endings,
     ) -> None:
         self._bench = bench
         self._parts = bench.parts
@@ -63,12 +64,11 @@ class Work:
         self._resting = resting
         self._following = following
         self._guard = guard
-        self._endings = Endings(bench, guard)
+        self._endings = endings
         self._answers: dict[int, asyncio.Future[Order | None]] = {}
         self._placing: set[asyncio.Event] = set()
         self._cancelled_at: dict[int, float] = {}
         self._closing = False
-        executor.reserve = guard.reserve
 
     # who waits for an outcome
 
@@ -117,18 +117,6 @@ class Work:
         except Refusal as refusal:
             await self._endings.refuse(intent, refusal)
 
-    async def turn_away(
-        self, intent: Intent, refusal: Refusal, nearest: Sequence[str] = ()
-    ) -> None:
-        """Ends an intent that can have no place in the lane; `nearest` are tickers that its symbol
-        may have meant.
-        """
-        await self._endings.refuse(intent, refusal, nearest)
-
-    async def lapse(self, intent: Intent, lapsed: Refusal) -> None:
-        """Ends an intent that its trader did not answer, unless he does at this moment."""
-        await self._endings.lapse(intent, lapsed)
-
     async def _carry_out(self, job: Job, *, at_once: bool) -> None:
         intent = job.intent
         rows = await orders.of_intent(intent.id) if intent.state != "waiting" else []
@@ -138,6 +126,8 @@ class Work:
             check_intent_age(intent, self._parts.clock.now())
             await self._cancel_waiting(job)
         while not self._closing:
+            if rows:
+                rows = await self._watched(intent, rows[-1])
             made = await self._made(intent, rows)
             if job.overtakes and not at_once:
                 await self._cut_entries(intent)
@@ -153,7 +143,7 @@ class Work:
                 await self._endings.cut_short(intent, made, refusal)
                 return
             if order is not None:
-                rows = await self._watched(intent, order)
+                rows = [*rows, order]
             elif not await self._awaits_entries(job):
                 await self._endings.finish(intent, made)
                 return
@@ -189,8 +179,6 @@ class Work:
         """The orders of an intent that a node took, all of them over. Raises Refusal where its last
         one was refused and is not to be tried again.
         """
-        if rows:
-            rows = await self._watched(intent, rows[-1])
         made = [row for row in rows if row.state not in ("refused", "refused_in_block")]
         last = rows[-1] if rows else None
         if last is None or last in made or _before_resumption(intent, last):
@@ -321,19 +309,22 @@ class Work:
         """Cancels the entries of a market that may still fill. The chain's nodes remember a cancel
         also of an order that they have not seen. Source: docs/protocol.md, short-term orders.
         """
-        for working in self._following.unsettled(str(intent.payload["ticker"])):
-            order = working.order
-            entry = not order.order_flags and opens(order)
-            if entry and order.intent_id != intent.id and await self._speaks_for(intent, order):
-                await self._cancel_entry(order)
+        unsettled = [row.order for row in self._following.unsettled(str(intent.payload["ticker"]))]
+        entries = [
+            row
+            for row in unsettled
+            if not row.order_flags and opens(row) and row.intent_id != intent.id
+        ]
+        for order in await self._spoken_for(intent, entries):
+            await self._cancel_entry(order)
 
-    async def _speaks_for(self, intent: Intent, order: Order) -> bool:
-        """Whether an intent may cancel an order: of the same strategy, or asked for by a person."""
+    async def _spoken_for(self, intent: Intent, rows: Sequence[Order]) -> list[Order]:
+        """The orders that an intent may cancel: of the same strategy, all where a person asks."""
         if intent.source != "signal":
-            return True
-        other = await intents.get(order.intent_id) if order.intent_id is not None else None
+            return list(rows)
+        owners = await intents.strategies_of({row.intent_id for row in rows if row.intent_id})
         mine = intent.payload.get("strategy_id")
-        return other is not None and other.payload.get("strategy_id") == mine
+        return [row for row in rows if owners.get(row.intent_id or 0) == mine]
 
     async def _cancel_entry(self, order: Order) -> None:
         now = self._parts.clock.monotonic()
@@ -363,13 +354,11 @@ class Work:
     async def _cancel_waiting(self, job: Job) -> bool:
         """Whether there were entries to cancel; each is proved gone then."""
         intent = job.intent
-        waiting = [
-            row
-            for row in self._resting.living()
-            if row.ticker == intent.payload["ticker"]
-            and not is_guard(row)
-            and await self._speaks_for(intent, row)
+        ticker = intent.payload["ticker"]
+        resting = [
+            row for row in self._resting.living() if row.ticker == ticker and not is_guard(row)
         ]
+        waiting = await self._spoken_for(intent, resting)
         in_flight = await self._awaits_entries(job)
         if not waiting and not in_flight:
             return False

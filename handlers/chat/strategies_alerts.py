@@ -13,7 +13,7 @@ from core.trading.views import TraderView
 from handlers.chat.buttons import ModeButton, PresetButton, StrategyButton, UnaliasButton
 from handlers.chat.deps import ChatDeps
 from handlers.chat.sending import answer, show
-from handlers.chat.strategies_screen import screen_of
+from handlers.chat.strategies_screen import page, screen_of
 from handlers.chat.texts import strategy_modes as texts
 from handlers.chat.texts.strategy_aliases import alias_list, mark_of
 
@@ -22,14 +22,14 @@ def build_router() -> Router:
     """Pages below a strategy's own."""
     router = Router(name=__name__)
     by_action: dict[str, Any] = {
-        "modes": show_modes,
-        "alerts": show_alerts,
-        "presets": show_presets,
+        "modes": page(texts.mode_screen),
+        "alerts": page(texts.alerts_screen),
+        "presets": page(lambda strategy: texts.preset_screen(strategy, NAMES)),
         "template": show_template,
-        "sync": show_sync,
+        "sync": page(texts.sync_screen),
         "sync_on": switch_sync,
         "sync_off": switch_sync,
-        "aliases": show_aliases,
+        "aliases": page(alias_list),
     }
     for action, handler in by_action.items():
         router.callback_query.register(handler, StrategyButton.filter(F.action == action))
@@ -37,19 +37,6 @@ def build_router() -> Router:
     router.callback_query.register(choose_preset, PresetButton.filter())
     router.callback_query.register(remove_alias, UnaliasButton.filter())
     return router
-
-
-async def show_modes(
-    query: CallbackQuery,
-    bot: Bot,
-    deps: ChatDeps,
-    trader: TraderView,
-    callback_data: StrategyButton,
-) -> None:
-    """The modes, and what each means."""
-    strategy = await deps.desk.strategy(trader, callback_data.strategy_id)
-    await answer(query)
-    await show(bot, query, texts.mode_screen(strategy))
 
 
 async def set_mode(
@@ -60,32 +47,6 @@ async def set_mode(
     strategy = await deps.desk.set_strategy_mode(trader, callback_data.strategy_id, mode)
     await answer(query, texts.TOASTS[mode])
     await show(bot, query, await screen_of(deps, trader, strategy))
-
-
-async def show_alerts(
-    query: CallbackQuery,
-    bot: Bot,
-    deps: ChatDeps,
-    trader: TraderView,
-    callback_data: StrategyButton,
-) -> None:
-    """How alerts are read."""
-    strategy = await deps.desk.strategy(trader, callback_data.strategy_id)
-    await answer(query)
-    await show(bot, query, texts.alerts_screen(strategy))
-
-
-async def show_presets(
-    query: CallbackQuery,
-    bot: Bot,
-    deps: ChatDeps,
-    trader: TraderView,
-    callback_data: StrategyButton,
-) -> None:
-    """The forms that alerts may come in."""
-    strategy = await deps.desk.strategy(trader, callback_data.strategy_id)
-    await answer(query)
-    await show(bot, query, texts.preset_screen(strategy, NAMES))
 
 
 async def choose_preset(
@@ -113,19 +74,6 @@ async def show_template(
     await show(bot, query, texts.template_screen(strategy, template, deps.public_url_problem()))
 
 
-async def show_sync(
-    query: CallbackQuery,
-    bot: Bot,
-    deps: ChatDeps,
-    trader: TraderView,
-    callback_data: StrategyButton,
-) -> None:
-    """What sync means."""
-    strategy = await deps.desk.strategy(trader, callback_data.strategy_id)
-    await answer(query)
-    await show(bot, query, texts.sync_screen(strategy))
-
-
 async def switch_sync(
     query: CallbackQuery,
     bot: Bot,
@@ -139,19 +87,6 @@ async def switch_sync(
     strategy = await deps.desk.change_strategy(trader, callback_data.strategy_id, change)
     await answer(query, "Sync is on." if on else "Sync is off.")
     await show(bot, query, texts.sync_screen(strategy))
-
-
-async def show_aliases(
-    query: CallbackQuery,
-    bot: Bot,
-    deps: ChatDeps,
-    trader: TraderView,
-    callback_data: StrategyButton,
-) -> None:
-    """The symbols that were given a meaning."""
-    strategy = await deps.desk.strategy(trader, callback_data.strategy_id)
-    await answer(query)
-    await show(bot, query, alias_list(strategy))
 
 
 async def remove_alias(

@@ -13,6 +13,7 @@ from handlers.chat.parsing import Unreadable
 from handlers.chat.sending import answer, say, show
 from handlers.chat.states import EditingStrategy
 from handlers.chat.strategies_parsing import emptied, strategy_value
+from handlers.chat.strategies_screen import page
 from handlers.chat.texts import strategy_values as texts
 
 ASKED_AGAIN = frozenset({"value_invalid", "symbol_unknown", "stop_missing", "target_missing"})
@@ -21,24 +22,11 @@ ASKED_AGAIN = frozenset({"value_invalid", "symbol_unknown", "stop_missing", "tar
 def build_router() -> Router:
     """From the menu of values to the changed one."""
     router = Router(name=__name__)
-    router.callback_query.register(edit_menu, StrategyButton.filter(F.action == "edit"))
+    router.callback_query.register(page(texts.edit_menu), StrategyButton.filter(F.action == "edit"))
     router.callback_query.register(empty_value, FieldButton.filter(F.empty))
     router.callback_query.register(ask_value, FieldButton.filter())
     router.message.register(take_value, EditingStrategy.value, F.text)
     return router
-
-
-async def edit_menu(
-    query: CallbackQuery,
-    bot: Bot,
-    deps: ChatDeps,
-    trader: TraderView,
-    callback_data: StrategyButton,
-) -> None:
-    """Which value is to change."""
-    strategy = await deps.desk.strategy(trader, callback_data.strategy_id)
-    await answer(query)
-    await show(bot, query, texts.edit_menu(strategy))
 
 
 async def ask_value(

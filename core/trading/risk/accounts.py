@@ -14,7 +14,7 @@ from typing import Final
 import structlog
 
 from core.clock import Clock
-from core.ledger import accounts, risk, tasks, traders
+from core.ledger import accounts, intents, risk, tasks, traders
 from core.ledger.models import Account
 from core.trading import states
 from core.trading.risk.days import UTC, Zone, day_of, settle
@@ -154,13 +154,13 @@ class AccountBooks:
         zone = await self.zone_of(book.account.trader_id)
         since = min(day_of(now, zone).begin, day_of(now, UTC).begin)
         picture = await risk.picture(book.account.id, since, states.WORKING)
-        made_for = await risk.strategy_of_intents(
+        made_for = await intents.strategies_of(
             {row.intent_id for row in picture.pending if row.intent_id is not None}
         )
         results = await risk.results(book.account.id, RESULTS_KEPT)
         if not book.read:
             recent = await risk.entries_since(book.account.id, now - MINUTE)
-            owners = await risk.strategy_of_intents(
+            owners = await intents.strategies_of(
                 {row.intent_id for row in recent if row.intent_id is not None}
             )
             book.entries.extend((row.created_at, owners.get(row.intent_id or 0)) for row in recent)

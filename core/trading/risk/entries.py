@@ -15,13 +15,8 @@ async def resting_entries(account_id: int, strategy_id: int | None = None) -> li
     found = [row for row in rows if not row.reduce_only and not is_guard(row)]
     if strategy_id is None:
         return found
-    return [row for row in found if await _strategy_of(row) == strategy_id]
-
-
-async def _strategy_of(order: Order) -> int | None:
-    intent = await intents.get(order.intent_id) if order.intent_id is not None else None
-    owner: int | None = intent.payload.get("strategy_id") if intent is not None else None
-    return owner
+    owners = await intents.strategies_of({row.intent_id for row in found if row.intent_id})
+    return [row for row in found if owners.get(row.intent_id or 0) == strategy_id]
 
 
 async def cancel_entries(lanes: LanesPort, account_id: int, strategy_id: int | None = None) -> int:

@@ -131,13 +131,6 @@ def _target_line(position: PositionView, target: TargetView, *, whole: bool, mix
     return f"target {_priced(position, target.price)} closes {part}{sign}"
 
 
-def level_words(level: Level, position: PositionView) -> str:
-    """A level or distance as it was given: 66,000, 2 %, 200 USD."""
-    if level.price is not None:
-        return numbers.price(level.price, position.tick_size)
-    return distance_words(level)
-
-
 def distance_words(level: Level) -> str:
     """A distance as it was given."""
     if level.percent is not None:
