@@ -83,6 +83,12 @@ async def take_sequence(account: Account) -> int:
     return int(account.last_sequence)
 
 
+async def take_over(account: Account, height: int) -> None:
+    """What the account holds as of that block is in the ledger; fills count from there."""
+    account.since_height = height
+    await Account.filter(id=account.id).update(since_height=height)
+
+
 async def set_fills_height(account_id: int, height: int) -> None:
     await Account.filter(id=account_id).update(fills_height=height)
 

@@ -71,7 +71,8 @@ class Account(Model):
 
     `sharing`: several strategies may hold one market. `without_stop_room`: what becomes of an entry
     whose stop cannot rest on chain: refuse, or watch (by the bot). `key_lost_at`: since when the
-    chain refuses the account's key.
+    chain refuses the account's key. `since_height`: the block whose positions were taken over; what
+    was traded up to it is not booked. NULL until they are.
     """
 
     id = fields.IntField(primary_key=True)
@@ -87,6 +88,7 @@ class Account(Model):
     next_client_id = fields.BigIntField()
     last_sequence = fields.BigIntField(default=0, db_default=0)
     fills_height = fields.BigIntField(default=0, db_default=0)
+    since_height = fields.BigIntField(null=True)
     sharing = fields.BooleanField(default=False, db_default=False)
     without_stop_room = fields.CharField(max_length=8, default="refuse", db_default="refuse")
     key_lost_at = fields.DatetimeField(null=True)

@@ -68,13 +68,13 @@ class Bookkeeper:
 
     async def book(self, fills: Sequence[IndexerFill]) -> Batch:
         """Books what is new among `fills` (oldest first)."""
-        batch = Batch()
+        batch, since = Batch(), self._account.since_height or 0
         async with self._parts.ledger.executing():
             known = await orders.known_fills([UUID(fill.id) for fill in fills])
             fresh = {
                 fill.id: fill
                 for fill in fills
-                if UUID(fill.id) not in known and await self._concerns_us(fill)
+                if UUID(fill.id) not in known and fill.created_at_height > since
             }
             if fresh:  # its trader may have a strategy adopt what is being booked
                 await accounts.lock(self._account.id)
@@ -86,16 +86,6 @@ class Bookkeeper:
         if fresh:
             failpoints.hit("fills_booked")
         return batch
-
-    async def _concerns_us(self, fill: IndexerFill) -> bool:
-        """Whether a fill came after the account was connected, or is of an order of ours.
-
-        A block's time lies up to a block before its commit, and our clock may be ahead of the
-        chain's: the time alone would drop the fill of an order that was sent at once.
-        """
-        if fill.created_at >= self._account.created_at:
-            return True
-        return bool(fill.order_id) and await orders.by_uuid(UUID(fill.order_id)) is not None
 
     async def _tell(self, event: Event, key: str, signal_id: UUID | None) -> None:
         await outbox.put(

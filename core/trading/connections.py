@@ -22,7 +22,7 @@ from core.dydx.network import NetworkName
 from core.dydx.node import NodeUnreachable
 from core.ledger import accounts, key_work
 from core.ledger.models import Account
-from core.trading.account_rows import account_row, adopt, market_names, unreachable
+from core.trading.account_rows import account_row, market_names, unreachable
 from core.trading.decision import Refusal
 from core.trading.key_states import OPEN, WORKING
 from core.trading.office import Office
@@ -346,7 +346,6 @@ class AccountDesk:
             await self._office.ledger.scrub()
             await self._office.ledger.scrub()
         failpoints.hit("account_stored")
-        await adopt(self._office, venue, account)
         if not await self._office.lanes.open(account):
             log.warning("lane waits for the network", account=account.id)
         return account

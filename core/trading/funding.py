@@ -114,7 +114,8 @@ class FundingReader:
             await accounts.lock(account.id)
             known = await books.known_fundings(account.id, rows[0].created_at)
             for row in rows:
-                if (row.ticker, row.created_at) in known or row.created_at < account.created_at:
+                paid_before = row.created_at_height <= (account.since_height or 0)
+                if paid_before or (row.ticker, row.created_at) in known:
                     continue
                 await self._book_one(row)
             await books.note(account.id, funding_read_to=read_to)

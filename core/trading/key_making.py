@@ -21,7 +21,7 @@ from core.dydx.signing import sign
 from core.dydx.wallet_transactions import sign_transaction
 from core.ledger import accounts, key_work
 from core.ledger.models import KeyWork
-from core.trading.account_rows import account_row, adopt
+from core.trading.account_rows import account_row
 from core.trading.key_offer import adding_costs
 from core.trading.key_steps import (
     LATER_S,
@@ -301,7 +301,6 @@ class KeyMaker:
         await self.office.ledger.scrub()
         assert self.work.account_id is not None
         account = await accounts.get(self.work.account_id)
-        await adopt(self.office, self.venue, account)
         await move(self.office, self.work, "done")
         if not await self.office.lanes.open(account):
             log.warning("lane waits for the network", account=account.id)

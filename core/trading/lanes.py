@@ -25,6 +25,7 @@ from core.dydx.stream import (
 )
 from core.ledger import accounts
 from core.ledger.models import Account
+from core.trading.account_rows import take_over
 from core.trading.decision import Refusal
 from core.trading.lane import Lane
 from core.trading.market_watch import MarketWatch
@@ -159,8 +160,14 @@ class Lanes:
         credential = await accounts.credential(account.id)
         if venue is None or credential is None:
             return False
+        try:
+            await venue.tickers()
+        except Refusal:
+            return False
+        parts = self.parts_of(venue)
+        if account.since_height is None and not await take_over(parts, account):
+            return False
         if seat is None:
-            parts = self.parts_of(venue)
             signer = Signer(account, credential, parts.vault, venue.network.chain_id)
             lane = Lane(account, signer, parts)
             seat = Seat(lane, OrderCheck(account, parts, lane.resting, lane.on_update))
@@ -168,7 +175,6 @@ class Lanes:
             self._by_subaccount.setdefault(_subaccount(account), {})[account.id] = seat
             await venue.stream.subscribe(account.address, account.subaccount_number)
         venue.compliance.expect(account.id)
-        await venue.tickers()
         if not await seat.check_positions():
             return False
         try:
