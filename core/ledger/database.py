@@ -149,7 +149,7 @@ class Ledger:
             )
         except raw.Unmet as unmet:
             if unmet.place > 0:
-                raise
+                raise raw.Unmet(unmet.place - 1) from None
             self.lost.set()
             raise LedgerLost("a later process executes on this ledger") from None
         return told[1:]

@@ -7,8 +7,10 @@ leaves the transaction open for the next one to commit; scripts that commit sile
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 from tortoise.backends.base.client import NestedTransactionContext, TransactionContext
 from tortoise.backends.sqlite.client import (
@@ -28,13 +30,44 @@ Prepared = tuple[str, list[Any], bool]
 Rows = list[dict[str, Any]]
 
 
+COMMITTED_AT_ONCE: Final = 64
+
+
+@dataclass(eq=False)
+class _Asked:
+    """A transaction that waits for its turn. `outcome`: its rows, or why nothing is stored."""
+
+    statements: list[Prepared]
+    outcome: asyncio.Future[list[Rows]]
+
+
 class LedgerSqliteClient(SqliteClient):
     """The root connection."""
 
+    def __init__(self, file_path: str, **kwargs: Any) -> None:
+        super().__init__(file_path, **kwargs)
+        self._asked: list[_Asked] = []
+
     async def transact(self, statements: list[Prepared]) -> list[Rows]:
-        """BEGIN IMMEDIATE, the statements, COMMIT in one step of the driver's thread."""
-        async with self.acquire_connection() as connection:
-            return await _in_thread(connection, _transact, statements)
+        """BEGIN IMMEDIATE, the statements, COMMIT in one step of the driver's thread.
+
+        Those that wait for the connection at the same time are committed together, each whole or
+        not at all: what takes long is that the disk confirms, and it confirms all of them at once.
+        """
+        asked = _Asked(statements, asyncio.get_running_loop().create_future())
+        self._asked.append(asked)
+        try:
+            async with self.acquire_connection() as connection:
+                if asked in self._asked:
+                    group = self._asked[:COMMITTED_AT_ONCE]
+                    del self._asked[:COMMITTED_AT_ONCE]
+                    await settle(_commit_group(connection, group))
+        except BaseException:
+            if asked in self._asked:
+                self._asked.remove(asked)
+            asked.outcome.cancel()
+            raise
+        return await asked.outcome
 
     def _in_transaction(self) -> TransactionContext:
         return _Transaction(_TransactionClient(self), self._lock)
@@ -91,11 +124,18 @@ class _TransactionClient(SqliteTransactionWrapper):
 async def _in_thread(connection: Any, work: Any, *values: Any) -> list[Rows]:
     try:
         rows: list[Rows] = await connection._execute(work, connection._conn, *values)
-    except sqlite3.IntegrityError as error:
-        raise IntegrityError(error) from error
-    except sqlite3.OperationalError as error:
-        raise OperationalError(error) from error
+    except sqlite3.Error as error:
+        raise _translated(error) from error
     return rows
+
+
+def _translated(error: Exception) -> Exception:
+    """In the ORM's words, as its own client does."""
+    if isinstance(error, sqlite3.IntegrityError):
+        return IntegrityError(error)
+    if isinstance(error, sqlite3.OperationalError):
+        return OperationalError(error)
+    return error
 
 
 def _run_all(connection: sqlite3.Connection, statements: list[Prepared]) -> list[Rows]:
@@ -108,17 +148,55 @@ def _run_all(connection: sqlite3.Connection, statements: list[Prepared]) -> list
     return told
 
 
-def _transact(connection: sqlite3.Connection, statements: list[Prepared]) -> list[Rows]:
-    """A whole transaction; it is over, one way or the other, when the thread takes other work."""
+async def _commit_group(connection: Any, group: list[_Asked]) -> None:
+    """Commits what a group asks for and tells each its outcome; raises nothing."""
+    try:
+        told = await connection._execute(
+            _transact, connection._conn, [asked.statements for asked in group]
+        )
+    except Exception as error:
+        told = [error] * len(group)
+    for asked, found in zip(group, told, strict=True):
+        if asked.outcome.done():  # who asked was cancelled
+            continue
+        if isinstance(found, Exception):
+            asked.outcome.set_exception(_translated(found))
+        else:
+            asked.outcome.set_result(found)
+
+
+def _transact(
+    connection: sqlite3.Connection, group: list[list[Prepared]]
+) -> list[list[Rows] | Exception]:
+    """The transactions of a group as one; it is over, one way or the other, when the thread takes
+    other work. Raises where nothing of any of them is stored.
+    """
     connection.execute("BEGIN IMMEDIATE")
     try:
-        told = _run_all(connection, statements)
+        told = [_run_whole(connection, statements) for statements in group]
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
     return told
+
+
+def _run_whole(
+    connection: sqlite3.Connection, statements: list[Prepared]
+) -> list[Rows] | Exception:
+    """All statements, or none and why. Raises where SQLite gave up the transaction around them."""
+    connection.execute("SAVEPOINT whole")
+    found: list[Rows] | Exception
+    try:
+        found = _run_all(connection, statements)
+    except (sqlite3.Error, Unmet) as error:
+        if not connection.in_transaction:
+            raise
+        connection.execute("ROLLBACK TO whole")
+        found = error
+    connection.execute("RELEASE whole")
+    return found
 
 
 class _Transaction(SqliteTransactionContext):
