@@ -35,6 +35,7 @@ from core.trading.wishes import alert_json, signal_payload
 log = structlog.get_logger(__name__)
 
 NOTED_EVERY = dt.timedelta(minutes=1)
+NOTED_WITHIN_S = 10.0
 NOT_FOUND = AlertAnswer(404, {"success": False, "error": "not_found"})
 
 _STATUS_OF_ORDER = {
@@ -265,6 +266,7 @@ class AlertDesk:
 
     async def _note_alert(self, strategy: Strategy, received_at: dt.datetime) -> None:
         """When the strategy last heard from its chart."""
+        await self._office.rush.calm(NOTED_WITHIN_S)
         first = strategy.first_outside_alert_at is None
         known = strategy.last_alert_at
         if not first and known is not None and received_at - known < NOTED_EVERY:

@@ -311,12 +311,9 @@ class Resting:
         )
         failpoints.hit("cancel_sent")
 
-    def leftovers(self, ticker: str, position_id: int | None) -> bool:
-        """Whether an order of an earlier position may still trade in a market."""
-        return any(
-            order.ticker == ticker and order.reduce_only and order.position_id != position_id
-            for order in self._living.values()
-        )
+    def exits(self, ticker: str) -> list[Order]:
+        """The orders that may still close something in a market."""
+        return [one for one in self._living.values() if one.ticker == ticker and one.reduce_only]
 
 
 def _committed_state(order: Order, status: str) -> str | None:

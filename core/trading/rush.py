@@ -47,7 +47,7 @@ class Rush:
     @property
     def pressed(self) -> bool:
         """Whether so many alerts are at the desk that none may cost more than it must."""
-        return self._at_desk > PRESSED_BEYOND
+        return self._storing + self._at_desk > PRESSED_BEYOND
 
     async def calm(self, within_s: float) -> None:
         """Returns when nothing is being stored, or after `within_s` seconds: orders have a clock of

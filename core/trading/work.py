@@ -168,9 +168,10 @@ class Work:
         await self._without_leftovers(ticker)
 
     async def _without_leftovers(self, ticker: str) -> None:
-        while True:
+        """Waits until no order of an earlier position may trade in a market."""
+        while exits := self._resting.exits(ticker):
             held = await positions.open_in(self._bench.account.id, ticker)
-            if not self._resting.leftovers(ticker, held.id if held else None):
+            if all(order.position_id == (held.id if held else None) for order in exits):
                 return
             self._guard.wake()
             await self._parts.clock.sleep(LOOK_EVERY_S)
