@@ -23,6 +23,7 @@ from core.trading.views import (
     CredentialPreview,
     ExternalOrderView,
     IntentView,
+    MockOrderView,
     NewSecret,
     OpenOrderView,
     OrderView,
@@ -289,6 +290,11 @@ class Desk(Protocol):
     # orders
     async def open_orders(self, trader: TraderView) -> list[OpenOrderView]:
         """The orders that wait in the chain's state, oldest first."""
+
+    async def mock_orders(self, trader: TraderView) -> list[MockOrderView]:
+        """The latest orders that were not sent, as no node could be reached, and that were not sent
+        for real since; newest first.
+        """
 
     async def cancel_order(self, trader: TraderView, order_id: int) -> OpenOrderView:
         """Has a waiting order cancelled; its card tells when it is proved. Asking again changes

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from core.ledger import accounts, orders
-from core.ledger.models import Account, Order
+from typing import Final
+
+from core.ledger import accounts, mocks, orders
+from core.ledger.models import Account, MockOrder, Order
 from core.trading import states
 from core.trading.guard_rows import is_guard
 from core.trading.holdings import view_of_order
 from core.trading.office import Office
-from core.trading.views import DeskError, OpenOrderView, TraderView
+from core.trading.views import DeskError, MockOrderView, OpenOrderView, TraderView
+
+MOCKS_LOOKED_AT: Final = 50
 
 
 class OrderDesk:
@@ -24,6 +28,12 @@ class OrderDesk:
             rows = await orders.stateful_in_states(account.id, states.WORKING)
             found += [_view(row, account) for row in rows]
         return sorted(found, key=lambda row: row.order.id)
+
+    async def mock_orders(self, trader: TraderView) -> list[MockOrderView]:
+        """The latest mock orders that were not sent for real since, newest first."""
+        owned = {row.id: row for row in await accounts.of_trader(trader.id)}
+        rows = await mocks.standing(list(owned), MOCKS_LOOKED_AT)
+        return [_mock_view(row, owned[row.account_id]) for row in rows]
 
     async def cancel_order(self, trader: TraderView, order_id: int) -> OpenOrderView:
         """Codes: unknown_order, order_over, order_protects, not_ready."""
@@ -45,6 +55,19 @@ class OrderDesk:
             )
         await lane.cancel_resting(row.order_uuid)
         return _view(await orders.get(order_id) or row, account)
+
+
+def _mock_view(row: MockOrder, account: Account) -> MockOrderView:
+    return MockOrderView(
+        signal_id=row.signal_id,
+        network=account.network,  # type: ignore[arg-type]
+        account_id=account.id,
+        ticker=row.ticker,
+        side=row.side,
+        size=row.size,
+        price=row.price,
+        created_at=row.created_at,
+    )
 
 
 def _view(row: Order, account: Account) -> OpenOrderView:

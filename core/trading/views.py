@@ -229,6 +229,20 @@ class ExternalOrderView:
 
 
 @dataclass(frozen=True)
+class MockOrderView:
+    """What would have been sent while no node could be reached; `price` is the oracle's then."""
+
+    signal_id: UUID
+    network: NetworkName
+    account_id: int
+    ticker: str
+    side: str
+    size: Decimal
+    price: Decimal
+    created_at: dt.datetime
+
+
+@dataclass(frozen=True)
 class StrategyResult:
     """What a strategy made of its shares, in USDC. `closed`: all that is realised, after fees and
     with funding; `today`: the same since its trader's day began; `open`: what its shares would

@@ -167,9 +167,9 @@ class AliasButton(CallbackData, prefix="al"):
 
 
 class SignalButton(CallbackData, prefix="sg"):
-    """The answer to a signal that waits for it."""
+    """The answer to a signal that waits for it, or (`show`) the question itself again."""
 
-    do: Literal["execute", "ignore"]
+    do: Literal["execute", "ignore", "show"]
     signal_id: UUID
 
 

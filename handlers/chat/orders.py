@@ -27,10 +27,12 @@ def build_router() -> Router:
 
 
 async def _list(deps: ChatDeps, trader: TraderView) -> Screen:
-    waiting, external = await asyncio.gather(
-        deps.desk.open_orders(trader), deps.desk.external_orders(trader)
+    waiting, external, mocked = await asyncio.gather(
+        deps.desk.open_orders(trader),
+        deps.desk.external_orders(trader),
+        deps.desk.mock_orders(trader),
     )
-    return texts.order_list(waiting, external, deps.clock.now())
+    return texts.order_list(waiting, external, mocked, deps.clock.now())
 
 
 async def list_command(message: Message, bot: Bot, deps: ChatDeps, trader: TraderView) -> None:

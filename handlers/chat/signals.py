@@ -11,7 +11,8 @@ from core.trading.views import DeskError, SignalView, TraderView
 from handlers.chat.buttons import AliasButton, SignalButton
 from handlers.chat.deps import ChatDeps
 from handlers.chat.sending import answer, answer_soon, say, set_keyboard
-from handlers.chat.texts.signals import ask_keyboard, executing_keyboard
+from handlers.chat.texts.events import signal_mocked
+from handlers.chat.texts.signals import SETTLED, ask_keyboard, executing_keyboard
 from handlers.chat.texts.strategy_aliases import alias_made
 
 
@@ -19,7 +20,8 @@ def build_router() -> Router:
     """[Execute], [Ignore] and the nearest markets."""
     router = Router(name=__name__)
     router.callback_query.register(execute, SignalButton.filter(F.do == "execute"))
-    router.callback_query.register(ignore, SignalButton.filter())
+    router.callback_query.register(ignore, SignalButton.filter(F.do == "ignore"))
+    router.callback_query.register(show_mock, SignalButton.filter(F.do == "show"))
     router.callback_query.register(make_alias, AliasButton.filter())
     return router
 
@@ -55,6 +57,18 @@ async def ignore(
         await _refused(query, bot, deps, signal, error)
         return
     await set_keyboard(bot, query, None)
+
+
+async def show_mock(
+    query: CallbackQuery, bot: Bot, deps: ChatDeps, trader: TraderView, callback_data: SignalButton
+) -> None:
+    """What was only noted, with its buttons, as a new message."""
+    signal = await _own(deps, trader, callback_data.signal_id)
+    if signal.state != "mock":
+        await answer(query, SETTLED, alert=True)
+        return
+    await answer(query)
+    await say(bot, query.from_user.id, signal_mocked(signal))
 
 
 async def _refused(

@@ -8,12 +8,13 @@ from typing import Final
 
 from aiogram.utils.formatting import Bold, Text
 
-from core.trading.views import ExternalOrderView, OpenOrderView
-from handlers.chat.buttons import MenuButton, OrderButton
+from core.trading.views import ExternalOrderView, MockOrderView, OpenOrderView
+from handlers.chat.buttons import MenuButton, OrderButton, SignalButton
 from handlers.chat.texts import numbers
 from handlers.chat.texts.external import order_lines
 from handlers.chat.texts.screen import (
     LOOK,
+    MOCK,
     PAPER,
     PROTECTED,
     WAITING,
@@ -26,14 +27,18 @@ from handlers.chat.texts.screen import (
 )
 
 MAX_LISTED: Final = 20
+MAX_MOCKS: Final = 5
 OVER: Final = "This order is over already."
 _KINDS: Final = {"limit": "limit", "post_only": "post-only", "stop": "stop", "market": "market"}
 
 
 def order_list(
-    waiting: Sequence[OpenOrderView], external: Sequence[ExternalOrderView], now: dt.datetime
+    waiting: Sequence[OpenOrderView],
+    external: Sequence[ExternalOrderView],
+    mocked: Sequence[MockOrderView],
+    now: dt.datetime,
 ) -> Screen:
-    """/orders; `external` are those that the bot did not make."""
+    """/orders; `external` are those that the bot did not make, `mocked` those never sent."""
     parts: list[Text | str] = [Text(Bold("Orders"), " · updated ", numbers.clock_time(now))]
     if not waiting:
         parts.append("None is waiting.")
@@ -44,6 +49,7 @@ def order_list(
     if any(row.protects for row in waiting):
         parts.append(f"{PROTECTED} belongs to a position: change it with Adjust.")
     parts += order_lines(external)
+    parts += _mock_lines(mocked)
     cancels = [
         button(
             f"Cancel {number} {base_asset(row.order.ticker)}",
@@ -53,7 +59,36 @@ def order_list(
         if not row.protects and not row.cancel_asked
     ]
     rows = [cancels[start : start + 2] for start in range(0, len(cancels), 2)]
+    rows += [
+        [
+            button(
+                f"{MOCK} {number} {base_asset(row.ticker)}: retry or ignore…",
+                SignalButton(do="show", signal_id=row.signal_id),
+            )
+        ]
+        for number, row in enumerate(mocked[:MAX_MOCKS], start=1)
+    ]
     return Screen(lines(*parts), keyboard(*rows, [button("↻ Refresh", MenuButton(what="orders"))]))
+
+
+def _mock_lines(mocked: Sequence[MockOrderView]) -> list[Text | str]:
+    if not mocked:
+        return []
+    found: list[Text | str] = ["", Bold(f"{MOCK} Mock orders"), "Nothing of these was sent."]
+    for number, row in enumerate(mocked[:MAX_MOCKS], start=1):
+        found.append(
+            Text(
+                f"{MOCK} {number}. {PAPER} " if row.network == "paper" else f"{MOCK} {number}. ",
+                market(row.ticker),
+                f"  {row.side}  {numbers.size(row.size, None)} at ",
+                numbers.price(row.price, None),
+                " · ",
+                numbers.clock_time(row.created_at),
+            )
+        )
+    if len(mocked) > MAX_MOCKS:
+        found.append(f"and {len(mocked) - MAX_MOCKS} older")
+    return found
 
 
 def _lines_of(number: int, row: OpenOrderView) -> list[Text | str]:

@@ -79,6 +79,7 @@ def card(signal: SignalView, nonce: int) -> Screen:
     return Screen(lines(*parts), shown)
 
 
+SETTLED: Final = "This signal was answered already."
 _EXECUTE: Final = {"asking": "Execute", "missed": "Execute now", "mock": "Retry for real"}
 
 

@@ -30,6 +30,7 @@ from core.trading.views import (
     DeskError,
     ExternalOrderView,
     IntentView,
+    MockOrderView,
     NetworkView,
     NewSecret,
     OpenOrderView,
@@ -83,6 +84,7 @@ class FakeDesk(FakeRisk):
     order_rows: dict[int, OrderView] = field(default_factory=dict)
     waiting_rows: dict[int, OpenOrderView] = field(default_factory=dict)
     external_rows: list[ExternalOrderView] = field(default_factory=list)
+    mock_rows: list[MockOrderView] = field(default_factory=list)
     intent_rows: dict[int, IntentView] = field(default_factory=dict)
     closes: list[CloseAsked] = field(default_factory=list)
     chart_rows: dict[int, tuple[int, ChartView]] = field(default_factory=dict)
@@ -488,6 +490,9 @@ class FakeDesk(FakeRisk):
     async def open_orders(self, trader: TraderView) -> list[OpenOrderView]:
         owned = {row.id for owner, row in self.account_rows.values() if owner == trader.id}
         return [row for row in self.waiting_rows.values() if row.account_id in owned]
+
+    async def mock_orders(self, trader: TraderView) -> list[MockOrderView]:
+        return list(self.mock_rows)
 
     async def cancel_order(self, trader: TraderView, order_id: int) -> OpenOrderView:
         waiting = {row.order.id: row for row in await self.open_orders(trader)}

@@ -135,6 +135,7 @@ def all_buttons(
     made.append(AliasButton(signal_id=signal_id, choice=0))
     made.append(SignalButton(do="execute", signal_id=signal_id))
     made.append(SignalButton(do="ignore", signal_id=signal_id))
+    made.append(SignalButton(do="show", signal_id=signal_id))
     for action in ("show", "close", "close_yes", "half", "adjust"):
         for under_card in (True, False):
             made.append(
@@ -329,7 +330,7 @@ def hostile_screens(words: str) -> list[Screen]:
         external.position_by_hand(position, "-1", None),
         events.protection_failing(position, 3, 1),
         events.intent_refused(intent),
-        order_list([OpenOrderView(order, "testnet", 1, False, False)], [], NOW),
+        order_list([OpenOrderView(order, "testnet", 1, False, False)], [], [], NOW),
         confirm_cancel(OpenOrderView(order, "testnet", 1, True, True)),
         events.alert_unreadable(strategy, unreadable),
         events.access_asked(person),

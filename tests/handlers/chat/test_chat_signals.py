@@ -5,11 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
 from bot.emulator.screen import Shown
 from core.events import SignalAsks, SignalMocked, SignalRefused
+from core.trading.views import MockOrderView
 from handlers.chat.buttons import AliasButton, SignalButton
 from tests.handlers.chat.chat_world import START, ChatWorld, chat_world
 from tests.handlers.chat.strategy_kit import current, ready
@@ -98,6 +100,35 @@ async def test_a_mock_order_is_called_so_and_can_be_traded_for_real(world: ChatW
     assert len(world.desk.executed) == 1
 
 
+async def test_the_book_of_mock_orders_leads_back_to_each_question(world: ChatWorld) -> None:
+    await card_of(world, "mock", reason_text=WOULD)
+    ann = world.user(1)
+    signal_id = next(iter(world.desk.signal_rows))
+    world.desk.mock_rows.append(
+        MockOrderView(
+            signal_id=signal_id,
+            network="paper",
+            account_id=1,
+            ticker="BTC-USD",
+            side="BUY",
+            size=Decimal("0.01"),
+            price=Decimal(64000),
+            created_at=dt.datetime(2026, 11, 24, 9, 41, tzinfo=dt.UTC),
+        )
+    )
+    listed = await world.say(ann, "/orders")
+    assert "Nothing of these was sent." in listed.text
+    assert "🎭 1. 🧪 BTC-USD  BUY  0.01 at 64,000 · 09:41:00 UTC" in listed.text
+    await world.tap(ann, listed, "🎭 1 BTC: retry or ignore…")
+    said = await world.latest(ann)
+    assert said.labels() == ["Retry for real", "Ignore"]
+    assert ann.message(listed.id).labels() == listed.labels()
+    await world.tap(ann, said, "Ignore")
+    await world.tap(ann, listed, "🎭 1 BTC: retry or ignore…")
+    assert (await world.latest(ann)).id == said.id
+    assert not world.desk.executed
+
+
 async def test_a_missed_signal_can_be_executed_now(world: ChatWorld) -> None:
     card = await card_of(world, "missed", reason_text="The alert was 90 s old.")
     await world.tap(world.user(1), card, "Execute now")
@@ -156,6 +187,7 @@ async def test_the_signal_of_another_trader_is_not_answered(world: ChatWorld) ->
     for data in (
         SignalButton(do="execute", signal_id=signal_id),
         SignalButton(do="ignore", signal_id=signal_id),
+        SignalButton(do="show", signal_id=signal_id),
         AliasButton(signal_id=signal_id, choice=0),
     ):
         await world.forge(bob, shown.id, data.pack())
