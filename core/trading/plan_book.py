@@ -84,11 +84,11 @@ class PlanBook:
         """Prices of the last moments, which the ledger does not have yet, count too."""
         before = self._held.get(row.position.id)
         known, kept = row.plan.best, before.plan.best if before else None
-        if before is None or kept is None or known is None:
+        if before is None or kept is None:
             return
         if before.plan.levels.get("trailing") != row.plan.levels.get("trailing"):
             return
-        if ahead(kept, known, long=row.long):
+        if known is None or ahead(kept, known, long=row.long):
             row.plan.best = kept
 
     def close(self) -> None:

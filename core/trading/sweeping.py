@@ -57,11 +57,13 @@ async def _cancelled_by_nobody_else(row: IndexerOrder) -> bool:
 
 @dataclass(frozen=True)
 class Look:
-    """What a pass found at block `height`: orders to be cancelled that are not proved gone, and how
-    many the key may not touch. `done`: nothing to be cancelled is left, proved.
+    """What a pass found at block `height`: orders to be cancelled that are not proved gone, how
+    many the key may not touch, and those that are `left` for now. `done`: nothing to be cancelled
+    is left, proved.
     """
 
     living: tuple[IndexerOrder, ...]
+    left: tuple[IndexerOrder, ...]
     untouchable: int
     height: int
     done: bool
@@ -97,12 +99,13 @@ class OrderSweep:
             if row.order_flags in KINDS and self.signer.may_trade(row.clob_pair_id)
         ]
         living = [row for row in ours if not _expired(row, block.height)]
+        left = tuple(row for row in rows if row.order_flags and not self.wanted(row))
         doubtful = await self._prove_gone()
         open_ = tuple(row for row in living if row.id not in self._gone)
         done = not open_ and not doubtful and height >= self._until_height
         if open_:
             self._until_height = max(self._until_height, block.height + 1)
-        return Look(open_, len(concerned) - len(ours), block.height, done)
+        return Look(open_, left, len(concerned) - len(ours), block.height, done)
 
     async def _prove_gone(self) -> bool:
         """An order that was cancelled is gone once the node's committed state lacks it; True while

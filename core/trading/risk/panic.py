@@ -7,7 +7,7 @@ position is gone. All that is needed to go on after a crash is in the row of the
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
@@ -119,6 +119,8 @@ class AccountEmptier:
         assert sweep is not None
         try:
             found = await sweep.look()
+            if found.left:
+                await self._note_orders(found.left)  # stops: they go with their positions
             if found.done:
                 await self._note_gone(found)
                 return True
@@ -144,7 +146,7 @@ class AccountEmptier:
         await lane.cancel_resting(order.order_uuid)
         return order.cancel_asked_at is None
 
-    async def _note_orders(self, rows: list[IndexerOrder]) -> None:
+    async def _note_orders(self, rows: Sequence[IndexerOrder]) -> None:
         """Stored before the first cancel leaves, so that the count is right after a restart."""
         known: dict[str, bool] = dict(self.row.report.get("orders", {}))
         for row in rows:
@@ -154,7 +156,7 @@ class AccountEmptier:
         failpoints.hit("panic_cancelling")
 
     async def _note_gone(self, found: Look) -> None:
-        living = {row.id for row in found.living}
+        living = {row.id for row in (*found.living, *found.left)}
         asked: dict[str, bool] = self.row.report.get("orders", {})
         await self._note(
             gone=sum(1 for order_id in asked if order_id not in living),

@@ -102,6 +102,23 @@ async def test_a_trailing_stop_follows_on_chain_and_closes(house: GuardHouse) ->
     await house.rests()
 
 
+async def test_a_trailing_stop_begins_once_its_activation_was_met(house: GuardHouse) -> None:
+    trailing = {"distance": {"percent": "1"}, "activation": {"percent": "1"}}
+    await house.buy(BTC, "0.001", {"stop_loss": {"percent": "5"}, "trailing": trailing})
+    await house.rests(("STOP_LIMIT", BTC, "0.001"))
+    first = await house.triggers()
+    await house.price(BTC, "1.02")
+
+    async def moved() -> bool:
+        now = await house.triggers()
+        return bool(now) and now[0] >= first[0] * Decimal("1.05")
+
+    await until(moved)
+    await house.price(BTC, "0.985")
+    await house.holds(BTC, "0")
+    await house.rests()
+
+
 async def test_break_even_follows_the_first_target(house: GuardHouse) -> None:
     plan = a_plan(take_profit=LADDER[:2], break_even={"at": None, "beyond": None})
     held = await house.buy(BTC, "0.001", plan)

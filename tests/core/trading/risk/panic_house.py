@@ -201,6 +201,10 @@ class PanicHouse:
         rows = await self.venue.indexer.orders(account.address, 0)
         return [row.id for row in rows if row.status in ("OPEN", "UNTRIGGERED")]
 
+    async def rests(self, account_id: int, count: int) -> bool:
+        """Whether so many orders live."""
+        return len(await self.orders(account_id)) == count
+
     async def over(self, panic_id: int) -> PanicView:
         """A panic when it is done."""
 

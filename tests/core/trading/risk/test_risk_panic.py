@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,12 @@ import pytest
 from core import failpoints
 from core.dydx.protocol import Side
 from core.ledger.models import Intent, OutgoingMessage
+from core.signals.alert import Level
+from core.trading.plan_change import StopTo
 from core.trading.risk.limits import Mode, ScopeKind
 from core.trading.risk.panic_states import ALLOWED, OVER, IllegalStep, check_step
 from core.trading.views import DeskError
-from tests.core.trading.risk.panic_house import WITHIN_S, PanicHouse, panic_house
+from tests.core.trading.risk.panic_house import WITHIN_S, PanicHouse, panic_house, until
 
 
 class Died(BaseException):
@@ -60,6 +63,22 @@ async def test_panic_empties_halts_and_counts_what_was_not_the_bots(house: Panic
     assert [row.payload for row in told] == [{"panic_id": begun.id}]
     edits = await OutgoingMessage.filter(kind="panic_progress")
     assert {row.payload["message_id"] for row in edits} == {55}
+
+
+async def test_panic_counts_the_stops_that_go_with_their_positions(house: PanicHouse) -> None:
+    desk = await house.begin()
+    trader = await house.trader()
+    account_id = await house.open_account(trader)
+    await house.trade(account_id, Side.BUY)
+    [held] = await desk.positions(trader)
+    stop = StopTo(Level(percent=Decimal(5)))
+    await desk.adjust_plan(trader, held.id, held.version, stop)
+    await until(lambda: house.rests(account_id, 1))
+    begun = await desk.panic(trader, "7", None)
+    (account,) = (await house.over(begun.id)).accounts
+    assert account.state == "empty"
+    assert (account.orders, account.foreign_orders, account.orders_gone) == (1, 0, 1)
+    assert await house.orders(account_id) == []
 
 
 MOMENTS = ("panic_stored", "panic_cancelling", "panic_closing", "panic_moved", "panic_done")
