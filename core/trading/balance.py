@@ -1,8 +1,9 @@
 """The books against the money: what fills, fees and funding add up to must be what the account's
 USDC changed by, less transfers, to 0.01 USDC; and shares must add up to the chain's position.
 
-All sums are our own. A difference is told when two checks in a row find the same one, as fills and
-balances are read one after the other; then the balance is noted anew, so that it is told once.
+All sums are our own. A difference is told when the next checks find the same one, as fills and
+balances are read one after the other, and when funding that was read meanwhile has not explained
+it; then the balance is noted anew, so that it is told once.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from core.dydx.indexer_types import Subaccount, Transfer
 from core.events import BalanceDiffers, SharesDiffer
 from core.ledger import books, positions
 from core.ledger.models import AccountBooks
-from core.trading.funding import FundingReader
+from core.trading.funding import TOLD_AFTER, FundingReader
 from core.trading.share_keeper import book_of, signed_size
 from core.trading.shares import ZERO
 from core.trading.workbench import Workbench
@@ -75,11 +76,12 @@ class BalanceCheck:
         self._parts = bench.parts
         self._funding = funding
         self._suspected: Difference | None = None
+        self._suspected_at = float("-inf")
         self._first: Decimal | None = None
 
     @property
     def suspects(self) -> bool:
-        """Whether the last check saw a difference that the next one confirms or clears."""
+        """Whether the last check saw a difference that the next ones confirm or clear."""
         return self._suspected is not None
 
     async def run(self, indexer: Indexer) -> bool:
@@ -132,8 +134,7 @@ class BalanceCheck:
             return False  # an indexer that is behind the last one
         change = money.usdc - money.transferred - mark.usdc
         found = Difference(change, booked + mark.offset - mark.usdc)
-        if found.is_one and not found.is_like(self._suspected):
-            self._suspected = found
+        if found.is_one and not self._is_confirmed(found):
             return False
         self._suspected = None
         count = await books.count_since(account.id, mark.fill_id, mark.funding_id)
@@ -152,6 +153,18 @@ class BalanceCheck:
                 checked_at=now,
             )
         return not found.is_one
+
+    def _is_confirmed(self, found: Difference) -> bool:
+        """Whether a difference stands though all that may explain it was read since it was first
+        seen. One that is new is noted, and funding is asked for.
+        """
+        now = self._parts.clock.monotonic()
+        if not found.is_like(self._suspected):
+            self._suspected, self._suspected_at = found, now
+        if self._funding.read_at - self._suspected_at >= TOLD_AFTER.total_seconds():
+            return True
+        self._funding.doubt()
+        return now - self._suspected_at >= FUNDING_MAY_LACK.total_seconds()
 
     async def _begin(
         self, money: Money, booked: Decimal, newest: tuple[int, int], now: dt.datetime

@@ -1,7 +1,8 @@
 """Funding payments: each is booked once, on the position that was open when it fell due.
 
 The chain settles funding when it next touches an account and tells nobody; the indexer lists what
-each position paid at each full hour, within about 20 seconds. Source: docs/protocol.md, funding.
+each position paid at each full hour, within about 20 seconds. Full hours that the chain stood over
+are made up for when it goes on, one a block. Source: docs/protocol.md, funding.
 """
 
 from __future__ import annotations
@@ -43,11 +44,24 @@ class FundingReader:
         self._attempts = 0
         self._not_before = float("-inf")
         self._seen_idle_until: dt.datetime | None = None
+        self._doubted = False
+        self._read_at = float("-inf")
 
     @property
     def outstanding_since(self) -> dt.datetime | None:
         """The full hour whose payments are due and not known; None when all are booked."""
         return self._outstanding_since
+
+    @property
+    def read_at(self) -> float:
+        """When the indexer last told all payments, in seconds of the monotonic counter."""
+        return self._read_at
+
+    def doubt(self) -> None:
+        """Money came or went that the books do not explain: the next run asks, due or not. A
+        payment that was made late falls due for positions that were not open at the full hour.
+        """
+        self._doubted = True
 
     async def run(self, indexer: Indexer) -> bool:
         """Books what was paid since the last time; False while a payment is due and not known.
@@ -56,17 +70,18 @@ class FundingReader:
         """
         account, now = self._bench.account, self._parts.clock.now()
         due = _full_hour(now - TOLD_AFTER)
-        if self._seen_idle_until is not None and self._seen_idle_until >= due:
+        doubted = self._doubted
+        if not doubted and self._seen_idle_until is not None and self._seen_idle_until >= due:
             return True
         row = await books.of_account(account.id)
         since = (row.funding_read_to if row is not None else None) or account.created_at
         held = await books.open_between(account.id, since, due + A_BLOCK)
         missing = first_due([(one.opened_at, one.closed_at) for one in held], since, due)
-        if missing is None:
+        if missing is None and not doubted:
             self._settled(due)
             return True
         self._outstanding_since = missing
-        if self._parts.clock.monotonic() < self._not_before:
+        if not doubted and self._parts.clock.monotonic() < self._not_before:
             return False
         try:
             rows = await indexer.all_funding_since(
@@ -80,11 +95,13 @@ class FundingReader:
         read_to = max((row.created_at for row in bookable), default=None)
         if bookable and read_to is not None:
             await self._book(bookable, read_to)
-        if read_to is not None and read_to >= due:
+        if len(bookable) < len(rows):
+            return False
+        self._doubted, self._read_at = False, self._parts.clock.monotonic()
+        if missing is None or (read_to is not None and are_all_made(read_to, due, now)):
             self._settled(due)
             return True
-        if len(bookable) == len(rows):
-            await self._wait_for(missing)
+        await self._wait_for(missing)
         return False
 
     def _settled(self, due: dt.datetime) -> None:
@@ -169,6 +186,14 @@ def first_due(
         if hour <= until and (closed is None or closed >= hour):
             found.append(hour)
     return min(found, default=None)
+
+
+def are_all_made(last: dt.datetime, due: dt.datetime, now: dt.datetime) -> bool:
+    """Whether no payment up to the full hour `due` is missing, where the `last` that is known was
+    made then. One made later than in the hour's first block may be that of an earlier hour, and
+    more follow in the next blocks. Pure.
+    """
+    return last >= due and (last - due <= A_BLOCK or now - last >= TOLD_AFTER)
 
 
 def _full_hour(moment: dt.datetime) -> dt.datetime:

@@ -64,11 +64,16 @@ class Chain:
         await self.room.bookkeeper.book(fills)
         account.fills_height = height
 
-    async def check(self) -> tuple[bool, bool]:
+    async def check(self, seconds: int = 0) -> tuple[bool, bool]:
         """One reconciliation: whether funding is all known, and whether the money agrees."""
-        await self.blocks(1)
+        await self.blocks(1, seconds)
         await self.book()
         return await self.funding.run(self.indexer), await self.balance.run(self.indexer)
+
+    async def stand(self, hours: float) -> None:
+        """The chain stands for so long, then makes the block in which it makes up for one hour."""
+        await self.blocks(1, seconds=int(hours * 3_600))
+        await self.blocks(1)
 
     async def over_the_hour(self) -> None:
         await self.blocks(62, seconds=58)
@@ -133,18 +138,58 @@ async def test_money_that_the_books_do_not_explain_is_told_once(chain: Chain) ->
     await chain.blocks(1)
     await chain.book()
     await books.note(chain.room.account.id, funding_read_to=chain.made.now)  # as if it were read
-    unread = BalanceCheck(chain.room.bench, FundingReader(chain.room.bench))
+    chain.funding = FundingReader(chain.room.bench)
+    chain.balance = BalanceCheck(chain.room.bench, chain.funding)
     await AccountBooks.filter(account_id=chain.room.account.id).update(checked_at=NOON)
-    assert not await unread.run(chain.indexer)
+    for _ in range(2):  # the second asks for funding, which may be on its way
+        assert await chain.check() == (True, False)
     assert await chain.room.told("balance_differs") == []
-    assert not await unread.run(chain.indexer)
+    assert await chain.check(seconds=30) == (True, False)
     [told] = await chain.room.told("balance_differs")
     assert D(told["chain_change"]) < D("-0.2")
     assert D(told["booked_change"]) == 0
     for _ in range(3):
         await AccountBooks.filter(account_id=chain.room.account.id).update(checked_at=NOON)
-        assert await unread.run(chain.indexer)
+        assert await chain.check(seconds=30) == (True, True)
     assert len(await chain.room.told("balance_differs")) == 1
+
+
+async def test_hours_that_the_chain_stood_over_are_paid_one_a_block_and_none_is_missed(
+    chain: Chain,
+) -> None:
+    await chain.trade(BUY, "1000")
+    await chain.check()
+    assert await chain.check() == (True, True)
+    await chain.stand(hours=2.3)
+    await chain.book()
+    await chain.funding.run(chain.indexer)
+    assert await Funding.all().count() == 1
+    for _ in range(3):
+        await chain.check(seconds=30)
+
+    assert await Funding.all().count() == 2
+    assert await chain.check() == (True, True)
+    await AccountBooks.filter(account_id=chain.room.account.id).update(checked_at=NOON)
+    assert await chain.check(seconds=30) == (True, True)
+    assert await chain.room.told("balance_differs") == []
+
+
+async def test_an_hour_that_is_made_up_for_is_paid_by_what_was_opened_meanwhile(
+    chain: Chain,
+) -> None:
+    """Nothing was held at the full hours; the second of them is paid for after the first fill."""
+    await chain.check()
+    assert await chain.check() == (True, True)
+    await chain.stand(hours=2.3)
+    await chain.trade(BUY, "1000")
+    for _ in range(4):
+        await chain.check(seconds=30)
+
+    [paid] = await Funding.all()
+    assert paid.payment < D("-0.2")
+    await AccountBooks.filter(account_id=chain.room.account.id).update(checked_at=NOON)
+    assert await chain.check(seconds=30) == (True, True)
+    assert await chain.room.told("balance_differs") == []
 
 
 async def test_nothing_is_asked_while_nothing_happens(chain: Chain) -> None:
