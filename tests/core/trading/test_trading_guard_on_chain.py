@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from core.dydx.limits import Priority
 from core.ledger import positions
 from core.ledger.models import Position
 from core.signals.alert import Action
@@ -117,6 +118,24 @@ async def test_a_trailing_stop_begins_once_its_activation_was_met(house: GuardHo
     await house.price(BTC, "0.985")
     await house.holds(BTC, "0")
     await house.rests()
+
+
+async def test_a_trailing_stop_of_a_position_that_grew_waits_for_no_placement_that_others_leave(
+    house: GuardHouse,
+) -> None:
+    """One that only moves can wait; one that covers too little cannot."""
+    plan = a_plan(trailing={"distance": {"percent": "2"}, "activation": None})
+    await house.buy(BTC, "0.001", plan)
+    await house.rests(("STOP_LIMIT", BTC, "0.001"))
+    budget, height = house.lane._sender.budget, house.venue.stream.height
+    assert budget is not None
+    assert height is not None
+    budget.configure(((100, 20),))  # what others take in a hundred blocks is taken at once
+    assert budget.take(height, budget.room(height, Priority.ENTRY), Priority.ENTRY)
+    assert (budget.room(height, Priority.ENTRY), budget.room(height)) == (0, 2)
+
+    await house.buy(BTC, "0.001", plan)
+    await house.rests(("STOP_LIMIT", BTC, "0.002"), within_s=10)
 
 
 async def test_break_even_follows_the_first_target(house: GuardHouse) -> None:
