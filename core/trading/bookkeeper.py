@@ -45,6 +45,11 @@ class Batch:
     orders: dict[int, Order] = field(default_factory=dict)
     position_ids: set[int] = field(default_factory=set)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether all fills were known already."""
+        return not (self.orders or self.position_ids)
+
 
 def book_of(position: Position) -> Book:
     """The open position of a row, as the books compute with it."""
@@ -69,22 +74,23 @@ class Bookkeeper:
     async def book(self, fills: Sequence[IndexerFill]) -> Batch:
         """Books what is new among `fills` (oldest first)."""
         batch, since = Batch(), self._account.since_height or 0
+        known = await orders.known_fills([UUID(fill.id) for fill in fills])
+        fresh = {
+            fill.id: fill
+            for fill in fills
+            if UUID(fill.id) not in known and fill.created_at_height > since
+        }
+        if not fresh:
+            return batch
         async with self._parts.ledger.executing():
-            known = await orders.known_fills([UUID(fill.id) for fill in fills])
-            fresh = {
-                fill.id: fill
-                for fill in fills
-                if UUID(fill.id) not in known and fill.created_at_height > since
-            }
-            if fresh:  # its trader may have a strategy adopt what is being booked
-                await accounts.lock(self._account.id)
+            # its trader may have a strategy adopt what is being booked
+            await accounts.lock(self._account.id)
             for fill in fresh.values():
                 await self._book_one(await self._told(fill), batch)
                 failpoints.hit("fills_booking")
             for signal_id in batch.touched_signals:
                 await self._tell(SignalChanged(signal_id), f"card:{signal_id}", signal_id)
-        if fresh:
-            failpoints.hit("fills_booked")
+        failpoints.hit("fills_booked")
         return batch
 
     async def _tell(self, event: Event, key: str, signal_id: UUID | None) -> None:

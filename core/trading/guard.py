@@ -78,6 +78,8 @@ class Guard:
         self._sentry = Sentry(bench, resting, submit, self.wake)
         self._bell = asyncio.Event()
         self._tended_at: float | None = None
+        self._read_at = float("-inf")
+        self._stale = True
         self._waking = False
         self._refused_at: tuple[float, int] | None = None
         self._bareness = Bareness(bench)
@@ -93,6 +95,13 @@ class Guard:
     async def refresh(self) -> None:
         """Reads positions and plans anew; the caller holds the lock."""
         await self.book.refresh(self._guards())
+        self._read_at = self._parts.clock.monotonic()
+
+    def note_orders(self) -> None:
+        """An order of a plan has moved, and nothing else: what is watched follows at once. The
+        caller holds the lock.
+        """
+        self.book.take_orders(self._guards())
 
     def _guards(self) -> list[GuardOrder]:
         return [guard_order(row) for row in self._resting.living() if is_guard(row)]
@@ -134,7 +143,7 @@ class Guard:
         )
         room = room_for_stop(self._figures(living), needs_slot=not has_stop)
         made = self._reservations.make(ticker, room, needs_slot=not has_stop)
-        self.wake()  # a target may have to give up its place
+        self.wake(reread=False)  # a target may have to give up its place
         return made
 
     def _figures(self, living: Sequence[GuardOrder]) -> Figures:
@@ -168,8 +177,11 @@ class Guard:
 
     # orders on chain
 
-    def wake(self) -> None:
-        """Something changed that the orders on chain may have to follow."""
+    def wake(self, *, reread: bool = True) -> None:
+        """Something changed that the orders on chain may have to follow. `reread`: in the ledger,
+        and not only prices or places.
+        """
+        self._stale = self._stale or reread
         self._bell.set()
 
     async def run(self) -> None:
@@ -186,19 +198,20 @@ class Guard:
             await self._next_round()
             if not self._is_due():
                 continue
-            changed = self._bell.is_set() or self._tended_at is None
             self._bell.clear()
-            self._tended_at = self._parts.clock.monotonic()
+            self._tended_at = now = self._parts.clock.monotonic()
+            changed = self._stale or now - self._read_at >= TEND_EVERY_S
+            self._stale = False
             try:
                 settled = await self._tend(changed=changed)
             except (NodeUnreachable, NoRoom) as error:
                 log.info(
                     "plans wait for the chain", account=self._bench.account.id, error=str(error)
                 )
-                settled = False
+                settled, self._stale = False, True
             except Exception:  # whatever it is: the account's plans must not go untended for it
                 log.exception("plans could not be tended", account=self._bench.account.id)
-                settled = False
+                settled, self._stale = False, True
             if not settled and not self._waking:
                 self._waking = True
                 self._bench.spawn(self._wake_later())

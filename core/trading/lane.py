@@ -225,11 +225,12 @@ class Lane:
             return
         async with self._lock:
             batch = await self._bookkeeper.book(fills)
+            if batch.is_empty:
+                return
             if self._parts.firewall is not None:
                 self._parts.firewall.note_change(self.account.id)
             await self.guard.refresh()
-        if batch.orders or batch.position_ids:
-            self.guard.wake()
+        self.guard.wake()
         self._following.note_fills(batch.orders.values())
         self._parts.outbox_bell.ring()
 
@@ -241,7 +242,7 @@ class Lane:
         await self.book(fills)
         if await self.resting.on_rows(changed):
             async with self._lock:
-                await self.guard.refresh()
+                self.guard.note_orders()
             self.guard.wake()
 
     async def cancel_resting(self, order_uuid: UUID) -> None:

@@ -233,7 +233,7 @@ class Lanes:
             if market is not None and market.oracle_price is not None:
                 prices[ticker] = market.oracle_price
         await seat.lane.guard.on_prices(prices)
-        seat.lane.guard.wake()
+        seat.lane.guard.wake(reread=False)
 
     async def _attempt(self, work: Coroutine[Any, Any, Any], account_id: int) -> None:
         try:

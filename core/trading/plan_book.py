@@ -68,8 +68,12 @@ class PlanBook:
         for position_id in self._held.keys() - fresh.keys():
             watch.drop(position_id)
         self._held = fresh
+        self.take_orders(orders)
+
+    def take_orders(self, orders: Sequence[GuardOrder]) -> None:
+        """Takes over which levels orders rest for. `orders`: those of plans that may live."""
         self._hand = in_hand(orders)
-        for row in fresh.values():
+        for row in self._held.values():
             self.mark(row)
 
     async def _settled(self, position: Position) -> Plan:
