@@ -371,7 +371,7 @@ class Notifier:
 
     async def _protection_missing(self, trader: TraderView, row: OutgoingMessage) -> Screen:
         position = await self._desk.position_by_id(int(row.payload["position_id"]))
-        return plans.protection_missing(position)
+        return plans.protection_missing(position, watched=bool(row.payload.get("watched")))
 
     async def _stop_removed(self, trader: TraderView, row: OutgoingMessage) -> Screen:
         position = await self._desk.position_by_id(int(row.payload["position_id"]))

@@ -132,13 +132,14 @@ class ProtectionFailing(Event):
 
 @dataclass(frozen=True)
 class ProtectionMissing(Event):
-    """A position's stop neither rests in the chain's state nor is watched with present prices, for
-    longer than moments. `since`: ISO, UTC.
+    """A position's stop does not rest in the chain's state, where it has a place, for longer than
+    moments. `since`: ISO, UTC. `watched`: the bot watches it with present prices meanwhile.
     """
 
     kind: ClassVar[str] = "protection_missing"
     position_id: int
     since: str
+    watched: bool = False
 
 
 @dataclass(frozen=True)

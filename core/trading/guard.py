@@ -83,6 +83,7 @@ class Guard:
         self._waking = False
         self._refused_at: tuple[float, int] | None = None
         self._bareness = Bareness(bench)
+        self._placeless: set[int] = set()
         self._reservations = Reservations(self._expect, self._expect_no_more)
 
     @property
@@ -117,6 +118,11 @@ class Guard:
     def unprotected(self) -> set[int]:
         """The positions whose stop neither rests on chain nor is watched with present prices."""
         return self._bareness.positions(self.book.rows(), self._guards(), self.book.stop_price)
+
+    def _off_chain(self) -> set[int]:
+        """The positions whose stop has a place on chain and does not rest there."""
+        rows, price_of = self.book.rows(), self.book.stop_price
+        return self._bareness.off_chain(rows, self._guards(), price_of, self._placeless)
 
     async def on_prices(self, prices: dict[str, Decimal]) -> None:
         """Prices that were asked for; those of the stream go to the network's watch itself."""
@@ -223,7 +229,7 @@ class Guard:
         if not self._bell.is_set():
             await first_of(self._parts.clock, LOOK_EVERY_S, self._bell.wait)
         try:
-            await self._bareness.look(self.unprotected(), self.book.rows())
+            await self._bareness.look(self.unprotected(), self._off_chain(), self.book.rows())
         except Exception:  # an alarm that cannot be stored now is due at the next look as well
             log.exception("protection could not be checked", account=self._bench.account.id)
 
@@ -301,6 +307,7 @@ class Guard:
         ours = len({(row.position_id, row.target_id) for row in living if row.living} & keys)
         spare = self._reservations.slots + (free == 0 and short_of_place(planned, living, now))
         allowed = allotted(claims, slots, held - ours, spare)
+        self._placeless = {row.id for row in planned if (row.id, STOP) not in allowed}
         return steps(planned, living, now, allowed, free)
 
     def _was_full(self, held: int) -> bool:

@@ -152,6 +152,7 @@ async def test_each_kind_of_event_has_its_message(world: ChatWorld) -> None:
         (ProtectionFailing(position.id, 0), True, "it is not closed yet\n0.0150 is still open"),
         (ProtectionFailing(position.id, 5), True, "Tried 5 times. 0.0150 is still open"),
         (ProtectionMissing(position.id, "x"), True, "the stop is not in force just now"),
+        (ProtectionMissing(position.id, "y", watched=True), True, "the stop is not on chain yet"),
         (StopRemoved(position.id, 1), True, "I placed it again."),
         (IntentRefused(1), False, "There is no price for BTC-USD just now."),
         (

@@ -139,7 +139,7 @@ class Day:
         if self.world.machine is not None:
             self.world.machine.spare()
         self.world.chain.exchange.shape_book(BookShape())
-        self.world.judge.fault("thin_book", False)
+        self.world.judge.book_is_thin(False)
         await self.world.come_right(CALM_WITHIN_S)
 
     # faults
@@ -315,7 +315,7 @@ class Day:
     def _thin(self) -> None:
         usd = self.rand.choice(("150", "600", "2500"))
         shape = BookShape(levels=self.rand.choice((1, 2, 4)), level_usd=Decimal(usd))
-        self.world.judge.fault("thin_book", True)
+        self.world.judge.book_is_thin(True)
         self.world.chain.exchange.shape_book(shape)
 
 

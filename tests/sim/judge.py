@@ -6,16 +6,14 @@ belongs to which alert, what it booked, which state it gave an order, what it to
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 from collections import Counter, defaultdict
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from core.dydx.protocol import ConditionType, order_uuid
+from core.dydx.protocol import order_uuid
 from core.paper.happenings import (
     BlockCommitted,
     Filled,
@@ -23,8 +21,11 @@ from core.paper.happenings import (
     StatefulChanged,
     SubaccountKey,
 )
+from tests.sim.bare import BareWatch
 from tests.sim.chain import TrueFill
 from tests.sim.database import Reader
+from tests.sim.money import MoneyCheck
+from tests.sim.telling import Telling
 
 if TYPE_CHECKING:
     from tests.sim.world import World
@@ -32,44 +33,8 @@ if TYPE_CHECKING:
 ENDED: Final = ("done", "refused", "missed")
 GONE: Final = frozenset({"refused", "refused_in_block", "filled", "canceled", "expired"})
 RESTS: Final = frozenset({"open", "untriggered"})
-UNPROTECTED_S: Final = 15.0
-FAULT_ECHO_S: Final = 20.0
-ALARM_WITHIN_S: Final = 30.0
-BLOCKS_TO_PROTECT: Final = 3
-CENT: Final = Decimal("0.01")
-# What is told in the ordinary course of things.
-NEWS: Final = frozenset(
-    {
-        "card",
-        "signal_refused",
-        "signal_missed",
-        "order_unfilled",
-        "position_closed",
-        "intent_refused",
-        "alert_unreadable",
-        "access_asked",
-        "access_answered",
-        "key_progress",
-        "key_told",
-        "news_back",
-        "key_back",
-        "signal_asks",
-        "signal_mocked",
-        "strategy_silent",
-        "panic_progress",
-        # alerts without a target, buttons and plans trade after an alert has named one
-        "drift_found",
-    }
-)
-
-
-@dataclass
-class Bare:
-    """A position whose stop does not cover it, since when, and whether that was a violation."""
-
-    since: float
-    height: int
-    told: bool = False
+# What an order may not be for good: it rests, or it is proved over.
+LIMBO: Final = frozenset({"created", "broadcasting", "accepted", "unknown", "triggered"})
 
 
 class Judge:
@@ -82,11 +47,14 @@ class Judge:
         self.counts: Counter[str] = Counter()
         self.fault_until: float = -1.0
         self.faults_on: set[str] = set()
-        self.no_stop_wanted: set[tuple[SubaccountKey, str]] = set()
+        self.thin = False
+        self.thin_until: float = float("-inf")
+        self.up = True
+        self.telling = Telling(self)
+        self._bare = BareWatch(self)
+        self._money = MoneyCheck(self)
         self._path = path
         self._reader: Reader | None = None
-        self._bare: dict[tuple[SubaccountKey, str], Bare] = {}
-        self._up = True
         self._said: set[str] = set()
         self._found: list[tuple[str, str]] | None = None
 
@@ -130,33 +98,34 @@ class Judge:
             self.faults_on.discard(name)
         self.fault_until = self.world.loop.passed
 
+    def book_is_thin(self, thin: bool) -> None:
+        """No fault, but stops close piece by piece."""
+        self.world.say("the book is", "thin" if thin else "as ever")
+        self.thin = thin
+        self.thin_until = self.world.loop.passed
+
     def went_down(self) -> None:
-        self._up = False
+        self.up = False
 
     def came_up(self) -> None:
-        """What was bare before has its time from now on."""
-        self._up = True
-        now, height = self.world.loop.passed, self.world.chain.height
-        for bare in self._bare.values():
-            bare.since, bare.height = now, height
+        self.up = True
+        self._bare.came_up()
 
-    def _faulty(self, since: float) -> bool:
-        return bool(self.faults_on) or self.fault_until + FAULT_ECHO_S >= since
-
-    # protection, block by block
+    # block by block
 
     def _on(self, happening: Happening) -> None:
         if isinstance(happening, BlockCommitted):
             if self.world.shown:
                 self._show(happening)
-            for person in self.world.people:
-                self._look_at(person.key)
+            self._bare.look(happening)
+            self._money.note()
+            self.telling.look()
 
     def _show(self, block: BlockCommitted) -> None:
         for event in block.events:
             if isinstance(event, Filled) and event.order is not None:
                 self.world.say(
-                    f"block {block.height}: {self._name(event.subaccount)} filled",
+                    f"block {block.height}: {self.name_of(event.subaccount)} filled",
                     event.order.key.client_id % 10_000,
                     event.side,
                     event.quantums,
@@ -167,7 +136,7 @@ class Judge:
                 )
             elif isinstance(event, StatefulChanged):
                 self.world.say(
-                    f"block {block.height}: {self._name(event.order.key.subaccount)} order",
+                    f"block {block.height}: {self.name_of(event.order.key.subaccount)} order",
                     event.order.key.client_id % 10_000,
                     event.status,
                     event.reason or "",
@@ -179,73 +148,19 @@ class Judge:
                     event.order.key.order_flags,
                 )
 
-    def _look_at(self, key: SubaccountKey) -> None:
-        chain = self.world.chain
-        held = chain.positions(key)
-        for place in [place for place in self._bare if place[0] == key]:
-            if place[1] not in held:
-                del self._bare[place]
-        if not held:
-            self.no_stop_wanted = {p for p in self.no_stop_wanted if p[0] != key}
-            return
-        resting = chain.resting(key)
-        for ticker, size in held.items():
-            place = (key, ticker)
-            if place in self.no_stop_wanted or self._covers(resting, ticker, size):
-                self._bare.pop(place, None)
-                continue
-            bare = self._bare.setdefault(place, Bare(self.world.loop.passed, chain.height))
-            self._judge_bare(place, size, bare)
-
-    def _covers(self, resting: list[Any], ticker: str, size: Decimal) -> bool:
-        market = self.world.chain.markets[ticker]
-        side = "SELL" if size > 0 else "BUY"
-        return any(
-            row.order.key.clob_pair_id == market.id
-            and row.order.condition_type == ConditionType.STOP_LOSS
-            and not row.triggered
-            and row.order.reduce_only
-            and row.order.side == side
-            and market.scale.size_of(row.order.quantums) >= abs(size)
-            for row in resting
-        )
-
-    def _judge_bare(self, place: tuple[SubaccountKey, str], size: Decimal, bare: Bare) -> None:
-        if bare.told or not self._up:
-            return
-        for_s = self.world.loop.passed - bare.since
-        where = f"{self._name(place[0])} {place[1]} {size:+f}"
-        blocks = self.world.chain.height - bare.height
-        if not self.restless and blocks > BLOCKS_TO_PROTECT:
-            bare.told = True
-            self.blame("late_stop", f"{where} without a stop for {blocks} blocks")
-        if for_s <= UNPROTECTED_S:
-            return
-        if not self._faulty(bare.since):
-            bare.told = True
-            self.counts["unprotected"] += 1
-            self.blame("unprotected", f"{where} for {for_s:.0f} s, no fault was on")
-        elif for_s > ALARM_WITHIN_S and not self._alarmed(place[0], for_s):
-            bare.told = True
-            self.counts["unprotected"] += 1
-            self.blame("unprotected", f"{where} for {for_s:.0f} s, and nobody was told")
-
-    def _alarmed(self, key: SubaccountKey, for_s: float) -> bool:
-        """Whether the owner was told of something about as long as his position is bare."""
-        since = self.world.time.now() - dt.timedelta(seconds=for_s + ALARM_WITHIN_S)
-        person = next(person for person in self.world.people if person.key == key)
-        rows = self.rows(
-            'SELECT kind, changed_at FROM "outgoing_message" WHERE trader_id = ?', person.view.id
-        )
-        return any(row["kind"] not in NEWS and _moment(row["changed_at"]) >= since for row in rows)
-
     def alarms(self) -> Counter[str]:
         """What was told beyond the ordinary, by kind."""
-        kinds = Counter(row["kind"] for row in self.rows('SELECT kind FROM "outgoing_message"'))
-        return Counter({kind: count for kind, count in kinds.items() if kind not in NEWS})
+        return self.telling.alarms()
 
-    def _name(self, key: SubaccountKey) -> str:
+    def name_of(self, key: SubaccountKey) -> str:
         return next((p.cast.name for p in self.world.people if p.key == key), key.owner)
+
+    def name_of_strategy(self, strategy_id: int) -> str:
+        """A strategy with its owner."""
+        found = (one for person in self.world.people for one in person.strategies)
+        return next(
+            (f"{one.owner.cast.name} {one.name}" for one in found if one.id == strategy_id), "?"
+        )
 
     # answers
 
@@ -285,11 +200,12 @@ class Judge:
         self._positions()
         self._orders(orders)
         self._alerts(orders)
-        self._money()
-        if self.world.unexpected:
-            for line in self.world.unexpected:
-                self.blame("failure", line)
+        self._money.look()
+        machine = self.world.machine
+        for line in [*self.world.unexpected, *(machine.failures if machine else ())]:
+            self.blame("failure", line)
         if not self.restless:
+            self.telling.refusals()
             for kind, count in self.alarms().items():
                 self.blame("alarm", f"{kind} was told {count} times on a day without faults")
 
@@ -365,6 +281,8 @@ class Judge:
         for uuid, row in orders.items():
             if row["state"] in RESTS and uuid not in resting:
                 self.blame("lives", f"order {uuid} is {row['state']} and not on chain")
+            if row["state"] in LIMBO and uuid not in resting:
+                self.blame("limbo", f"order {uuid} ({row['purpose']}) is still {row['state']}")
 
     def _leftover(self, uuid: UUID, order: Any) -> None:
         """A plan's order has a position of its own to close."""
@@ -375,6 +293,30 @@ class Judge:
         held = chain.positions(order.key.subaccount).get(ticker, Decimal(0))
         if (held > 0) != (order.side == "SELL") or not held:
             self.blame("leftover", f"order {uuid} rests in {ticker}, where {held} is held")
+
+    def traded_since(self, sent: Any) -> bool:
+        """Whether something else than an alert traded in its market after it came."""
+        own = self.rows("SELECT id FROM signal WHERE body LIKE ?", f'%"id": "{sent.id}"%')
+        mine = {
+            UUID(str(row["order_uuid"]))
+            for signal in own
+            for row in self.rows(
+                'SELECT order_uuid FROM "order" JOIN intent ON intent.id = "order".intent_id '
+                "WHERE intent.signal_id = ?",
+                signal["id"],
+            )
+        }
+        return any(
+            fill.key == sent.strategy.owner.key
+            and fill.ticker == sent.ticker
+            and fill.at >= sent.at
+            and _uuid(fill) not in mine
+            for fill in self.world.chain.fills
+        )
+
+    def was_refused(self, sent: Any) -> bool:
+        rows = self.rows("SELECT state, body FROM signal WHERE state != 'executed'")
+        return any(json.loads(row["body"]).get("id") == sent.id for row in rows)
 
     def _alerts(self, orders: dict[UUID, dict[str, Any]]) -> None:
         signals = {row["id"]: row for row in self.rows("SELECT id, body, state FROM signal")}
@@ -436,38 +378,6 @@ class Judge:
                 f"{sent.closes} was meant",
             )
 
-    def _money(self) -> None:
-        chain = self.world.chain
-        for person in self.world.people:
-            start = Decimal(chain.deposits[person.key]) / 1_000_000
-            moved = sum((_cash(fill) for fill in chain.fills if fill.key == person.key), Decimal(0))
-            expected = start + moved + chain.funding[person.key]
-            if abs(expected - chain.usdc(person.key)) > CENT:
-                self.blame(
-                    "chain_money", f"{person.cast.name}: {chain.usdc(person.key)}, not {expected}"
-                )
-            booked = Decimal(0)
-            for row in self.rows("SELECT * FROM fill WHERE account_id = ?", person.account_id):
-                sign = -1 if row["side"] == "BUY" else 1
-                booked += sign * Decimal(row["size"]) * Decimal(row["price"]) - Decimal(row["fee"])
-            if abs(moved - booked) > CENT:
-                self.blame(
-                    "money", f"{person.cast.name}: {moved} by the chain's fills, {booked} booked"
-                )
-            if not chain.positions(person.key):
-                total = Decimal(0)
-                for row in self.rows(
-                    "SELECT * FROM position WHERE account_id = ?", person.account_id
-                ):
-                    total += Decimal(row["realized_pnl"]) - Decimal(row["fees"])
-                if abs(moved - total) > CENT:
-                    self.blame("money", f"{person.cast.name}: {moved} earned, {total} in the books")
-
-
-def _moment(text: str) -> dt.datetime:
-    moment = dt.datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
-
 
 def _uuid(fill: TrueFill) -> UUID | None:
     if fill.client_id is None or fill.order_flags is None:
@@ -484,7 +394,3 @@ def _parts(fill: TrueFill) -> tuple[Decimal, Decimal]:
         return fill.size, Decimal(0)
     closes = min(fill.size, abs(fill.before))
     return fill.size - closes, closes
-
-
-def _cash(fill: TrueFill) -> Decimal:
-    return (-fill.quote if fill.side == "BUY" else fill.quote) - fill.fee

@@ -30,13 +30,16 @@ def key_of(number: int) -> SigningKey:
 
 @dataclass(frozen=True)
 class Cast:
-    """A trader with one account: funds in USD, sizes by ticker, and the names of his strategies."""
+    """A trader with one account: funds in USD, sizes by ticker, and the names of his strategies,
+    which share markets or keep to their own.
+    """
 
     number: int
     name: str
     usd: int
     sizes: Mapping[str, tuple[str, ...]]
     strategies: tuple[str, ...] = ("one",)
+    shares: bool = False
 
 
 _LARGE = {
@@ -78,7 +81,7 @@ class Person:
 @dataclass
 class Sent:
     """An alert and what it may do at most, in coins: `opens` more exposure, `closes` of it (None:
-    all that is held).
+    all that is held). `target`: where it says that its chart stands; `sized`: and with how much.
     """
 
     id: str
@@ -89,6 +92,8 @@ class Sent:
     opens: Decimal
     closes: Decimal | None
     at: float
+    target: str | None = None
+    sized: bool = False
     answers: list[Any] = field(default_factory=list)
     sendings: int = 0
 

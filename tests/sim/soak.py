@@ -139,4 +139,6 @@ def live(
         if collects:
             gc.enable()
     outcome.errors = list(_errors)
+    if _errors and not outcome.violations:
+        outcome.violations.append(f"log: {_errors[0].strip().splitlines()[-1]}")
     return outcome

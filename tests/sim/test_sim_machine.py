@@ -109,7 +109,7 @@ class WorldMachine(RuleBasedStateMachine):
     @rule(usd=st.sampled_from(("150", "20000")))
     def shape_book(self, usd: str) -> None:
         self.world.chain.exchange.shape_book(BookShape(level_usd=Decimal(usd)))
-        self.world.judge.fault("thin_book", True)
+        self.world.judge.book_is_thin(True)
         self._pass(1.0)
 
     @rule(fault=st.sampled_from(FAULTS))
@@ -139,7 +139,7 @@ class WorldMachine(RuleBasedStateMachine):
             self.world.judge.fault(fault.name, False)
         self.running = []
         self.world.chain.exchange.shape_book(BookShape())
-        self.world.judge.fault("thin_book", False)
+        self.world.judge.book_is_thin(False)
         if self.world.machine is not None:
             self.world.machine.spare()
         self._do(self.world.come_right(CALM_WITHIN_S))

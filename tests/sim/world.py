@@ -212,6 +212,8 @@ class World:
             alert_body(strategy, ticker, action, alert_id, self.time.now().isoformat(), fields),
             *self._meant(action, fields),
             at=self.loop.passed,
+            target=fields.get("market_position"),
+            sized="market_position_size" in fields,
         )
         self.sent.append(sent)
         self.counts["alerts"] += 1

@@ -322,11 +322,19 @@ def _times(count: int) -> str:
     return {2: "second", 3: "third"}.get(count, f"{count}th")
 
 
-def protection_missing(position: PositionView) -> Screen:
-    """The stop of a position is nowhere."""
+def protection_missing(position: PositionView, *, watched: bool = False) -> Screen:
+    """The stop of a position is not on chain; `watched`: the bot watches the price meanwhile."""
     if position.state != "open":
         return Screen(lines(Text(title(position), " is closed by now.")))
     amount = numbers.size(position.size, position.step_size)
+    if watched:
+        return Screen(
+            lines(
+                Text(f"{LOOK} ", title(position), ": the stop is not on chain yet"),
+                f"{amount} is open. I watch the price and close when the stop is met, as long as I "
+                "run. I keep placing it; you can place one on dydx.trade.",
+            )
+        )
     return Screen(
         lines(
             Text(f"{LOOK} ", title(position), ": the stop is not in force just now"),

@@ -43,7 +43,7 @@ class Room:
         self.held: list[Any] = [
             SimpleNamespace(
                 position=SimpleNamespace(id=1, size=Decimal(2), signal_id=None),
-                plan=SimpleNamespace(armed=True, trailing=None),
+                plan=SimpleNamespace(armed=True, trailing=None, asks=False),
             )
         ]
         self.watch.set(1, "BTC-USD", [Mark("stop", Decimal(90), above=False)], lambda met: None)
@@ -58,8 +58,12 @@ class Room:
     def bare(self, *orders: Any) -> set[int]:
         return self.bareness.positions(self.held, orders, lambda row: Decimal(90))
 
+    def off_chain(self, *orders: Any, placeless: set[int] | None = None) -> set[int]:
+        price = Decimal(90)
+        return self.bareness.off_chain(self.held, orders, lambda row: price, placeless or set())
+
     async def look(self, *orders: Any) -> None:
-        await self.bareness.look(self.bare(*orders), self.held)
+        await self.bareness.look(self.bare(*orders), self.off_chain(*orders), self.held)
 
 
 @pytest.mark.parametrize(
@@ -94,3 +98,27 @@ async def test_the_alarm_comes_after_fifteen_seconds_and_once_each_time() -> Non
         room.clock.at = at
         await room.look()
         assert len(room.told) == told
+
+
+async def test_a_stop_that_is_watched_but_has_a_place_on_chain_is_an_alarm_of_its_own() -> None:
+    room = Room()
+    for at, told in ((0, []), (15, []), (16, [True]), (60, [True])):
+        room.clock.at = at
+        await room.look()
+        assert [event.watched for event in room.told] == told
+    room.venue.prices_fresh = False  # nothing watches it any more: that is graver
+    for at, told in ((61, [True]), (77, [True, False]), (99, [True, False])):
+        room.clock.at = at
+        await room.look()
+        assert [event.watched for event in room.told] == told
+
+
+def test_a_stop_is_off_the_chain_only_where_it_is_to_rest_there() -> None:
+    room = Room()
+    assert room.off_chain() == {1}
+    assert room.off_chain(order(1)) == set()
+    assert room.off_chain(placeless={1}) == set()
+    room.held[0].plan.asks = True
+    assert room.off_chain() == set()
+    room.held[0].plan.asks, room.held[0].plan.armed = False, False  # it is being closed
+    assert room.off_chain() == set()

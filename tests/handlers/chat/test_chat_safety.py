@@ -369,6 +369,7 @@ def hostile_screens(words: str) -> list[Screen]:
         plans.confirm_part(position, "stop 1", warns=True),
         plans.stop_removed(position, 2),
         plans.protection_missing(position),
+        plans.protection_missing(position, watched=True),
     ]
 
 
