@@ -25,6 +25,7 @@ from tests.acceptance.desk_process import DOOR
 from tests.acceptance.nursery import Nursery
 from tests.acceptance.phrase_visitor import paper_as_testnet
 from tests.acceptance.process_house import ProcessHouse
+from tests.acceptance.tour_truth import Truth
 from tests.acceptance.until import until
 
 PROGRAM: Final = "tests.acceptance.desk_process"
@@ -43,8 +44,10 @@ class TourHouse(ProcessHouse):
     def __init__(self, folder: Path, database_url: str, nursery: Nursery) -> None:
         super().__init__(folder, database_url, nursery)
         self.paper = PaperNetwork(replace(self.paper.settings, block_s=BLOCK_S))
+        self.truth = Truth(self.paper)
         self.places = folder / "places"
         self.deaths = 0
+        self.delivered: dict[bytes, bool] = {}
         self._door = free_port()
         self._keeping: asyncio.Task[None] | None = None
         self.settings |= paper_as_testnet(self) | {
@@ -198,7 +201,9 @@ class TourHouse(ProcessHouse):
         return Strategy(self, who, row["id"], str(row["webhook_uuid"]), made["secret"])
 
     async def deliver(self, url: str, body: bytes) -> dict[str, Any]:
-        """As TradingView does, but until it is answered."""
+        """As TradingView does, but until it is answered. `delivered` keeps each body and whether it
+        was taken.
+        """
         deadline = time.monotonic() + WITHIN_S
         while time.monotonic() < deadline:
             self.check()
@@ -208,6 +213,7 @@ class TourHouse(ProcessHouse):
                 await asyncio.sleep(0.05)
                 continue
             if answer.status_code != 503:
+                self.delivered[body] = answer.status_code == 200
                 found: dict[str, Any] = answer.json()
                 return found | {"http_status": answer.status_code}
             await asyncio.sleep(0.1)

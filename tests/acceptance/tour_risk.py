@@ -169,7 +169,7 @@ async def panics(tour: Tour) -> None:
     await house.comes("SELECT 1 AS one FROM panic WHERE kind = 'close_all' AND state = 'done'")
     made = await house.strategy(ADA, account, "panics")
     await made.holds(address, "buy", SOL, "1", size="1")
-    await rest_low(house, made)
+    await rest_low(house, await bare(tour, "rests"))
     for who, key, whole in ((ADA, "p1", False), (ADA, "h1", True)):
         await house.ask(who, "panic", key=key, message_id=7, house=whole)
         await house.held(address, SOL, "0")

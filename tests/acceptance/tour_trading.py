@@ -9,7 +9,6 @@ from typing import Any
 
 from tests.acceptance.tour_house import Strategy, TourHouse
 from tests.acceptance.tour_kit import ADA, BTC, ETH, LINK, SOL, Tour
-from tests.acceptance.until import until
 
 OVER = ("executed", "refused", "missed")
 
@@ -139,6 +138,8 @@ async def rest(strategy: Strategy, resting: str, price: str) -> None:
         if found["state"] != "refused":
             await strategy.house.comes(resting)
             return
+        await asyncio.sleep(2)
+    raise AssertionError(f"nothing rests: {found['reason_text']}")
 
 
 async def rest_low(house: TourHouse, strategy: Strategy) -> None:
@@ -220,7 +221,7 @@ async def watched(tour: Tour) -> None:
     await protected(house, account, SOL, 2)
     await house.faults(fill_withheld=True)
     await house.moved(SOL, "1.03")
-    await house.comes("SELECT 1 AS one FROM intent WHERE source = 'watch'")
+    await house.comes("SELECT 1 AS one FROM intent WHERE key LIKE 'watch:%:t%'")
     await house.faults(clear=True)
     await house.held(address, SOL, "1")
     await house.moved(SOL, "0.99")
@@ -321,20 +322,3 @@ async def drifts(tour: Tour) -> None:
         except AssertionError:
             assert turn < 3
     await made.holds(address, "sell", BTC, "0", market_position="flat")
-
-
-async def until_quiet(house: TourHouse) -> None:
-    """Waits until nothing is under way and everything is told."""
-
-    async def quiet() -> bool:
-        house.check()
-        for sql in (
-            "SELECT id FROM signal WHERE state IN ('stored', 'running')",
-            "SELECT id FROM intent WHERE state IN ('stored', 'running')",
-            "SELECT id FROM outgoing_message WHERE state = 'live'",
-        ):
-            if await house.rows(sql):
-                return False
-        return True
-
-    await until(quiet, 90)
