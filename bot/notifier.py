@@ -250,7 +250,6 @@ class Notifier:
                     await self._settle(row, revision, row.telegram_message_id)
                     return "edited"
             number = await self._new(trader, row, screen)
-            failpoints.hit("message_sent")
         except TelegramRetryAfter as error:
             raise Later(error.retry_after) from error
         except (TelegramForbiddenError, TelegramBadRequest):

@@ -33,20 +33,22 @@ CHAT_VERBS: Final = ("send_", "edit_", "delete_message")
 
 @dataclass(frozen=True)
 class Site:
-    """A place that writes or sends: module and lines of the call. `what`: commit or send."""
+    """A place that writes or sends: the function, with its module and class, and the lines of the
+    call. `what`: commit or send.
+    """
 
-    module: str
+    function: str
     first: int
     last: int
     what: str
 
     def is_at(self, place: str) -> bool:
         """Whether a place as `core.failpoints.site` names it is this one."""
-        module, _, line = place.rpartition(":")
-        return module == self.module and self.first <= int(line) <= self.last
+        function, _, line = place.rpartition(":")
+        return function == self.function and self.first <= int(line) <= self.last
 
     def __str__(self) -> str:
-        return f"{self.module}:{self.first} ({self.what})"
+        return f"{self.function}:{self.first} ({self.what})"
 
 
 def module_of(path: Path) -> str:
@@ -95,7 +97,7 @@ def sites() -> tuple[Site, ...]:
         module = module_of(path)
         if LEDGER in path.parents or module == "core.failpoints":
             continue
-        for call in _calls(tree):
+        for function, call in _calls_by_function(tree, module):
             name, owner = _called(call), _owner(call)
             what = None
             commits = owner == "ledger" and name in COMMITTING
@@ -108,7 +110,7 @@ def sites() -> tuple[Site, ...]:
             ):
                 what = "send"
             if what is not None:
-                found.append(Site(module, call.lineno, call.end_lineno or call.lineno, what))
+                found.append(Site(function, call.lineno, call.end_lineno or call.lineno, what))
     return tuple(found)
 
 
@@ -126,6 +128,17 @@ def strays() -> list[str]:
             if (to_node and module != BROADCASTING) or (to_chat and module not in CHAT_SENDERS):
                 found.append(f"{module}:{call.lineno} {owner}.{name}")
     return found
+
+
+def _calls_by_function(tree: ast.AST, name: str) -> Iterator[tuple[str, ast.Call]]:
+    """Each call with the dotted name of what it stands in, as a frame's code names it."""
+    for node in ast.iter_child_nodes(tree):
+        inner = name
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            inner = f"{name}.{node.name}"
+        if isinstance(node, ast.Call):
+            yield inner, node
+        yield from _calls_by_function(node, inner)
 
 
 def _calls(tree: ast.AST) -> Iterator[ast.Call]:

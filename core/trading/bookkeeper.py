@@ -12,7 +12,6 @@ from decimal import Decimal, localcontext
 from typing import Final
 from uuid import UUID
 
-from core import failpoints
 from core.dydx.indexer_types import IndexerFill
 from core.dydx.protocol import Side
 from core.events import (
@@ -87,10 +86,8 @@ class Bookkeeper:
             await accounts.lock(self._account.id)
             for fill in fresh.values():
                 await self._book_one(await self._told(fill), batch)
-                failpoints.hit("fills_booking")
             for signal_id in batch.touched_signals:
                 await self._tell(SignalChanged(signal_id), f"card:{signal_id}", signal_id)
-        failpoints.hit("fills_booked")
         return batch
 
     async def _tell(self, event: Event, key: str, signal_id: UUID | None) -> None:

@@ -77,7 +77,6 @@ class AccountDesk:
             await fund(venue.network, key.address, 0, Decimal(funds))
             failpoints.passed()
             await self._wait_for_credit(venue, key.address)
-            failpoints.hit("account_opening")
             account = await self._store_account(trader, venue, self._preview(trader, "paper", key))
         except FaucetError as error:
             raise DeskError(
@@ -345,7 +344,6 @@ class AccountDesk:
         if replacing:
             await self._office.ledger.scrub()
             await self._office.ledger.scrub()
-        failpoints.hit("account_stored")
         if not await self._office.lanes.open(account):
             log.warning("lane waits for the network", account=account.id)
         return account

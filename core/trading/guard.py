@@ -13,7 +13,6 @@ from typing import Final
 
 import structlog
 
-from core import failpoints
 from core.dydx.drafts import CancelDraft, OrderDraft
 from core.dydx.limits import UNLIMITED, Priority
 from core.dydx.markets import Market
@@ -367,9 +366,7 @@ class Guard:
             return
         if step.purpose == "stop_loss":
             self._expect_no_more(waits)
-        failpoints.hit("stop_stored")
         answer = await self._sender.send(stored)
-        failpoints.hit("stop_sent")
         async with self._bench.lock:
             fresh = await self._sender.record(stored, answer)
         if (answer.codespace, answer.code) == ("clob", 10001):

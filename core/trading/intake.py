@@ -11,7 +11,6 @@ from uuid import UUID
 
 import structlog
 
-from core import failpoints
 from core.events import AlertUnreadable, SignalChanged
 from core.ledger import accounts, orders, outbox, signals, strategies
 from core.ledger.models import Intent, Order, Signal, Strategy
@@ -208,7 +207,6 @@ class AlertDesk:
                 )
         except Exception as error:
             raise LedgerUnavailable from error
-        failpoints.hit("alert_stored")
         self._office.outbox_bell.ring()
         lane = self._office.lanes.get(strategy.account_id)
         if intent is None or lane is None:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from core import failpoints
 from core.dydx.authenticators import removing
 from core.dydx.indexer import IndexerError
 from core.dydx.key_text import KeyFault, read_address
@@ -159,7 +158,6 @@ class KeyDesk(AccountDesk):
                 record, sealed = self._seal(trader.id, key)
                 await key_work.keep_key(work, role, record=record, sealed=sealed, now=now)
         self._previews.pop(token, None)
-        failpoints.hit("key_sealed")
         self._keeper.take(work)
         return await self._work_view(work)
 
@@ -316,7 +314,6 @@ class KeyDesk(AccountDesk):
                 message_id=message_id,
                 now=self._office.clock.now(),
             )
-        failpoints.hit("removal_signed")
         self._keeper.take(work)
         return await self._work_view(work)
 

@@ -10,7 +10,6 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any, Final
 
-from core import failpoints
 from core.dydx.indexer import IndexerError
 from core.dydx.indexer_types import IndexerOrder
 from core.dydx.node import NodeUnreachable
@@ -111,7 +110,6 @@ class AccountLeaver:
 
     async def _erase(self, account: Account, report: dict[str, Any]) -> None:
         await erase(self.office, self.work, account, report)
-        failpoints.hit("leave_erased")
 
     async def _finish(self) -> None:
         await self.office.ledger.scrub()

@@ -11,7 +11,6 @@ from typing import Final
 
 import structlog
 
-from core import failpoints
 from core.dydx.authenticators import Fit, KeyTrouble, adding, judge, key_trouble, own_tree
 from core.dydx.drafts import CancelDraft, OrderDraft
 from core.dydx.keys import SigningKey
@@ -115,7 +114,6 @@ class KeyMaker:
         self._signed += 1
         self._send_at = 0.0
         await move(self.office, work, "signed", tx=signed.tx, tx_hash=signed.tx_hash, nonce=nonce)
-        failpoints.hit("key_signed")
 
     async def _include(self) -> None:
         """Sends the stored bytes until a block holds them, or none ever can."""
@@ -158,7 +156,6 @@ class KeyMaker:
         """One broadcast. Bytes of an earlier process may live already: then only time tells."""
         mine = self._signed > 0
         answer = await self.venue.broadcast(tx, resend=not mine)
-        failpoints.hit("key_sent")
         self._send_at = self.office.clock.monotonic() + LATER_S
         if answer.outcome is Outcome.ACCEPTED:
             self._send_at = None
@@ -196,7 +193,6 @@ class KeyMaker:
 
     async def _take_over(self, listed: Fit) -> None:
         await move(self.office, self.work, "included", authenticator_id=listed.id)
-        failpoints.hit("key_included")
 
     # the proof
 
@@ -217,11 +213,9 @@ class KeyMaker:
         chain_id = venue.network.chain_id
         signed = sign([draft], key, chain_id, account.number, authenticators=authenticators)
         answer = await venue.broadcast(signed.tx)
-        failpoints.hit("key_tried")
         if answer.outcome is Outcome.ACCEPTED:
             report = {"proof": signed.tx_hash}
             await move(self.office, work, "proved", report=report)
-            failpoints.hit("key_proved")
             cancel = CancelDraft.of(draft, draft.last_block + 1)
             signed = sign([cancel], key, chain_id, account.number, authenticators=authenticators)
             await venue.broadcast(signed.tx)  # it expires by itself if this is lost
@@ -293,7 +287,6 @@ class KeyMaker:
                 await key_work.make_credential(work, account, key, now)
                 await key_work.erase_keys(work.id)
         office.outbox_bell.ring()
-        failpoints.hit("key_erased")
 
     async def _finish(self) -> None:
         """Leaves no trace of what was erased, and begins to trade."""

@@ -13,7 +13,6 @@ from uuid import UUID
 
 import structlog
 
-from core import failpoints
 from core.dydx.fate import Fate, Observed, fate
 from core.dydx.indexer import IndexerError
 from core.dydx.indexer_types import IndexerFill, IndexerOrder
@@ -297,7 +296,6 @@ class Resting:
         if order.cancel_asked_at is None:
             async with self._bench.lock, self._parts.ledger.executing():
                 await orders.ask_cancel(order, self._parts.clock.now())
-            failpoints.hit("cancel_stored")
         draft = cancel_of(self._bench.account, order)
         moment = await self._sender.moment()
         stateful = self._sender.sign_stateful([draft], moment, urgent=True)
@@ -309,7 +307,6 @@ class Resting:
             codespace=answer.codespace,
             code=answer.code,
         )
-        failpoints.hit("cancel_sent")
 
     def exits(self, ticker: str) -> list[Order]:
         """The orders that may still close something in a market."""

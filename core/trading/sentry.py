@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import structlog
 
-from core import failpoints
 from core.dydx.node import NodeUnreachable
 from core.events import ProtectionFailing, SignalChanged
 from core.ledger import accounts, intents, plans, positions
@@ -175,11 +174,9 @@ class Sentry:
         if target_id != STOP:
             if not await self._begin(position_id, target_id):
                 return
-            failpoints.hit("target_begun")
             await self._withdraw(position_id, target_id)
         async with self._bench.lock, self._parts.ledger.executing():
             intent = await self._intent(position_id, target_id)
-        failpoints.hit("close_stored")
         if intent is not None:
             self._submit(intent)
 

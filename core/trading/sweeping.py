@@ -15,7 +15,6 @@ from typing import Final
 
 import structlog
 
-from core import failpoints
 from core.dydx.authenticators import KeyTrouble, key_trouble
 from core.dydx.drafts import CancelDraft, OrderRef
 from core.dydx.enums import OrderStatus
@@ -163,7 +162,6 @@ class OrderSweep:
             good_til_block_time=_seconds(row.good_til_block_time),
         )
         answer = await self.venue.broadcast(self.signer.sign([cancel], sequence=nonce).tx)
-        failpoints.hit("leave_cancelled")
         if answer.outcome is not Outcome.ACCEPTED:
             log.info("a cancel was not accepted", account=self.account.id, code=answer.code)
         if (answer.codespace, answer.code) in (("clob", 3006), ("clob", 3010)):

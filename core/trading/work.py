@@ -11,7 +11,6 @@ from typing import Final
 
 import structlog
 
-from core import failpoints
 from core.dydx.node import NodeUnreachable, Outcome
 from core.ledger import intents, orders, positions
 from core.ledger.models import Intent, Order
@@ -277,11 +276,9 @@ class Work:
             if prepared.reservation is not None:
                 self._bench.spawn(_release_after(working, prepared.reservation))
         try:
-            failpoints.hit("order_stored")
             answer = await self._sender.send(order, _received_at(intent))
             if answer.outcome is Outcome.ACCEPTED:
                 self._answer(intent, order)
-            failpoints.hit("order_sent")
             async with self._bench.lock:
                 working.order = await self._sender.record(order, answer)
         finally:
@@ -335,10 +332,8 @@ class Work:
         if order.cancel_asked_at is None:
             async with self._bench.lock, self._parts.ledger.executing():
                 await orders.ask_cancel(order, self._parts.clock.now())
-            failpoints.hit("cancel_stored")
         answer = await self._sender.cancel_short_term(order)
         log.info("an entry was cancelled", order=order.id, outcome=answer.outcome.value)
-        failpoints.hit("cancel_sent")
 
     async def _cancel_orders(self, job: Job) -> None:
         """Cancels the entries of a strategy that wait in a market, never the stop of a position.

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from bot.demo.world import free_port
-from core.failpoints import VARIABLE
+from core.failpoints import ONE
 from core.paper.network import PaperNetwork, PaperSettings
 from tests.acceptance.house import BLOCK_S, House
 from tests.acceptance.nursery import BotProcess, Nursery
@@ -32,6 +32,7 @@ class ProcessHouse(House):
         self.settings = dict(SHORT_LIVED_ORDERS)
         self.bot: BotProcess | None = None
         self.bots: list[BotProcess] = []
+        self._failpoint = folder / "failpoint"
         self._paper_is_closed = False
         self.paper = PaperNetwork(
             PaperSettings(
@@ -60,6 +61,7 @@ class ProcessHouse(House):
             "DYDX_PAPER_GRPC": f"http://127.0.0.1:{settings.grpc_port}",
             "DYDX_PAPER_REST": f"http://127.0.0.1:{settings.rest_port}",
             "DYDX_PAPER_WS": f"ws://127.0.0.1:{settings.ws_port}/v4/ws",
+            ONE: str(self._failpoint),
             **self.settings,
         }
 
@@ -81,12 +83,18 @@ class ProcessHouse(House):
         self.bots.append(bot)
         return bot
 
-    async def start(self, failpoint: str | None = None) -> BotProcess:
-        """Starts the bot; returns when alerts are taken. It dies at `failpoint`."""
-        armed = {VARIABLE: failpoint} if failpoint else {}
-        self.bot = self.launch("run", **armed)
+    async def start(self, moment: str = "") -> BotProcess:
+        """Starts the bot; returns when alerts are taken. It dies at this moment."""
+        self.die_at(moment)
+        self.bot = self.launch()
         await self.alive()
         return self.bot
+
+    def die_at(self, moment: str) -> None:
+        """Has the bot die behind the next write or send of a function, or behind the second with
+        `<function> 2`; at none where it is empty. See `core.failpoints`.
+        """
+        self._failpoint.write_text(moment)
 
     async def alive(self) -> None:
         """Waits until /healthz answers."""

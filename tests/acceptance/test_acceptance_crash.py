@@ -11,9 +11,7 @@ from typing import Any
 import pytest
 
 from bot.demo.visitor import take_webhook
-from core import failpoints
 from core.signals.identity import body_hash
-from tests.acceptance.key_moments import KEYS
 from tests.acceptance.ledger_look import rows
 from tests.acceptance.phrase_visitor import (
     fund,
@@ -24,6 +22,8 @@ from tests.acceptance.phrase_visitor import (
 )
 from tests.acceptance.process_house import ProcessHouse
 from tests.acceptance.until import until
+from tests.failpoint_sites import sites
+from tests.key_moments import KEYS
 
 SIGKILLED = -9
 TICKER = "BTC-USD"
@@ -32,24 +32,38 @@ RISE = Decimal("1.04")
 CYCLES = int(os.environ.get("PERPGRAM_CRASH_CYCLES", "12"))
 SEED = int(os.environ.get("PERPGRAM_CRASH_SEED", "20"))
 
+STORED = "core.trading.executor.Executor._stored"  # the signed order, no byte left
+SENT = "core.trading.sending.Sender.send"  # a node answered, the ledger does not know what
+BOOKED = "core.trading.bookkeeper.Bookkeeper.book"  # fills, of which nobody was told
+TOLD = "bot.notifier.Notifier._new"  # Telegram took a new message, the outbox does not know
+
 OPENING = (
-    "alert_stored",
-    "order_stored",
-    "order_sent",
-    "fills_booking",
-    "stop_stored",
-    "stop_sent",
-    "stop_sent:2",
-    "message_sent",
+    "core.trading.intake.AlertDesk._store_alert",  # signal and intent, the alert is not answered
+    STORED,
+    SENT,
+    BOOKED,
+    "core.trading.guard.Guard._store",  # the signed order of a plan, no byte left
+    f"{SENT} 2",
+    f"{SENT} 3",
+    TOLD,
 )
-CLOSING = ("fills_booked:2", "cancel_stored", "cancel_sent", "message_sent:2")
-WATCHING = ("close_stored", "order_stored:2", "order_sent:2")
-ONBOARDING = ("account_opening", "account_stored")
+CLOSING = (
+    BOOKED,
+    "core.trading.resting.Resting.cancel",  # the wish to cancel an order, no byte left
+    "core.trading.sending.Sender.send_cancel",  # a node answered for the cancel
+    TOLD,
+)
+WATCHING = ("core.trading.sentry.Sentry.close", STORED, SENT)
+ONBOARDING = (
+    "core.trading.connections.AccountDesk.open_paper_account",  # funded, its key not stored
+    "core.trading.connections.AccountDesk._store_account",  # its first strategy is not made
+)
 
 
 def test_every_moment_that_a_test_here_dies_at_exists() -> None:
     moments = (*OPENING, *CLOSING, *WATCHING, *ONBOARDING, *KEYS)
-    assert {moment.partition(":")[0] for moment in moments} <= set(failpoints.NAMES)
+    functions = {site.function for site in sites()}
+    assert {moment.partition(" ")[0] for moment in moments} <= functions
 
 
 async def connected(house: ProcessHouse) -> None:
@@ -111,10 +125,11 @@ async def test_a_take_profit_whose_bot_dies_closes_once_and_is_told(
     street: ProcessHouse, moment: str
 ) -> None:
     await connected(street)
-    dying = await street.start(moment)
+    dying = await street.start()
     body = street.body("buy", ticker=TICKER, size=str(SIZE))
     assert (await street.post(body))["http_status"] == 200
     await street.sees("protected on chain")
+    street.die_at(moment)
     await rise_to_take_profit(street)
     assert await dying.ended() == SIGKILLED
     before = len(closing_messages(street))
@@ -126,7 +141,7 @@ async def test_a_take_profit_whose_bot_dies_closes_once_and_is_told(
     await until(lambda: all_told(street))
     # sent, but not known to be: said again rather than not at all
     assert len(closing_messages(street)) == before + 1
-    assert before == 0 or moment.startswith("message_sent")
+    assert before == 0 or moment == TOLD
     await street.rests()
 
 
@@ -136,10 +151,11 @@ async def test_a_bot_that_dies_closing_what_the_chain_did_not_close_closes_it_on
 ) -> None:
     """The chain's order finds no match; two blocks later the bot closes, and dies over it."""
     await connected(street)
-    dying = await street.start(moment)
+    dying = await street.start()
     body = street.body("buy", ticker=TICKER, size=str(SIZE))
     assert (await street.post(body))["http_status"] == 200
     await street.sees("protected on chain")
+    street.die_at(moment)
     await street.control("faults", fill_withheld=True)
     await rise_to_take_profit(street)
     assert await dying.ended() == SIGKILLED
@@ -255,8 +271,8 @@ async def test_no_alert_acts_twice_or_gets_lost_in_many_crashes_at_random_moment
 
 
 async def one_random_crash(house: ProcessHouse, dice: random.Random) -> None:
-    name = dice.choice([None, *OPENING])
-    bot = await house.start(f"{name}:{dice.randint(1, 4)}" if name else None)
+    moment = dice.choice(["", *OPENING]).partition(" ")[0]
+    bot = await house.start(f"{moment} {dice.randint(1, 4)}" if moment else "")
     try:
         await bot.ended(within_s=dice.uniform(0.1, 1.5))
     except AssertionError:

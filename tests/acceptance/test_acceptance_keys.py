@@ -9,7 +9,6 @@ from bot.demo.visitor import take_webhook
 from bot.emulator.screen import Shown
 from core.clock import SystemRandom
 from core.dydx.keys import SigningKey
-from tests.acceptance.key_moments import MAKING
 from tests.acceptance.key_owner import an_owner
 from tests.acceptance.leak_hunt import Hunt, files_below
 from tests.acceptance.ledger_look import rows
@@ -17,6 +16,7 @@ from tests.acceptance.nursery import BotProcess
 from tests.acceptance.phrase_visitor import fund, new_phrase, paper_as_testnet
 from tests.acceptance.process_house import ProcessHouse
 from tests.acceptance.until import until
+from tests.key_moments import CANCELLED, ERASED, LEFT, MAKING, REMOVAL
 
 SIGKILLED = -9
 WITHIN_S = 90.0
@@ -34,7 +34,8 @@ async def to_way(house: ProcessHouse, label: str, asked: str) -> None:
 
 async def dies(house: ProcessHouse, moment: str) -> BotProcess:
     """The bot, which will die at this moment of what it takes up again."""
-    bot = house.launch("run", PERPGRAM_FAILPOINT=moment)
+    house.die_at(moment)
+    bot = house.launch()
     assert await bot.ended(WITHIN_S) == SIGKILLED, (moment, bot.stderr[-2000:])
     return bot
 
@@ -77,8 +78,8 @@ async def test_kill_9_at_every_step_of_making_and_removing_a_key(street: Process
             "sealed"
         ]
         for moment in MAKING[1:]:
-            assert moment == "key_erased" or sealed[-32:] in ledger_bytes(street)
-            await dies(street, moment)
+            assert moment == ERASED or sealed[-32:] in ledger_bytes(street)
+            await dies(street, moment.partition(" ")[0])
             search(street, hunt)
         await street.start()
         made = await street.sees("Your trading key works", within_s=WITHIN_S)
@@ -93,7 +94,7 @@ async def test_kill_9_at_every_step_of_making_and_removing_a_key(street: Process
         await street.running.kill()
         for client_id in (1, 2):
             await owner.bid(client_id)
-        bot = await street.start("leave_cancelled")
+        bot = await street.start(CANCELLED)
         street.user.say("/accounts")
         accounts = await street.user.wait_for_text("Accounts", WITHIN_S)
         press(street, accounts, "dydx1")
@@ -102,8 +103,8 @@ async def test_kill_9_at_every_step_of_making_and_removing_a_key(street: Process
         sure = await street.sees("cancels every open order", within_s=WITHIN_S)
         street.user.press(sure.id, "Erase the key and disconnect")
         assert await bot.ended(WITHIN_S) == SIGKILLED
-        await dies(street, "leave_erased")
-        bot = await street.start("removal_signed")
+        await dies(street, LEFT)
+        bot = await street.start(REMOVAL)
         left = await street.sees("Disconnected", "still lists the key", within_s=WITHIN_S)
         assert "2 orders cancelled and proved gone" in left.text
         assert await living(street, address) == []

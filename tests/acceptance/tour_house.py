@@ -99,8 +99,8 @@ class TourHouse(ProcessHouse):
 
     def has_died(self, *modules: str) -> bool:
         """Whether it died at a place of each of these modules."""
-        died = {place.rpartition(":")[0] for place in self.died_at()}
-        return died.issuperset(modules)
+        died = self.died_at()
+        return all(any(one.startswith(f"{name}.") for one in died) for name in modules)
 
     async def nothing(self) -> None:
         """Only time is to pass."""
@@ -164,7 +164,7 @@ class TourHouse(ProcessHouse):
         and a little longer for what comes of it.
         """
         deadline = time.monotonic() + WITHIN_S
-        while sum(one.startswith(f"{module}:") for one in self.died_at()) < places:
+        while sum(one.startswith(f"{module}.") for one in self.died_at()) < places:
             assert time.monotonic() < deadline, f"{module}: {self.died_at()}"
             await work()
             await asyncio.sleep(0.2)

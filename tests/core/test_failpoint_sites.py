@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import os
 import textwrap
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,7 +15,7 @@ import pytest
 from core import failpoints
 from core.clock import SystemClock, SystemRandom
 from core.ledger.database import Ledger, open_ledger
-from tests.failpoint_sites import Site, sites, sources, strays
+from tests.failpoint_sites import Site, sites, strays
 
 
 def test_nothing_is_sent_beside_the_modules_that_pass_failpoints() -> None:
@@ -39,30 +40,17 @@ def test_nothing_is_sent_beside_the_modules_that_pass_failpoints() -> None:
 )
 def test_a_place_that_writes_or_sends_is_found(module: str, function: str, what: str) -> None:
     assert any(
-        (site.module, site.what) == (module, what) and site.first in lines
+        site.function.startswith(f"{module}.")
+        and site.function.endswith(f".{function}")
+        and site.what == what
         for site in sites()
-        for lines in lines_of(module, function)
     )
-
-
-def lines_of(module: str, function: str) -> list[range]:
-    """The lines of the functions of this name in a module."""
-    (tree,) = [
-        tree
-        for path, tree in sources()
-        if path.as_posix().endswith(module.replace(".", "/") + ".py")
-    ]
-    return [
-        range(node.lineno, (node.end_lineno or node.lineno) + 1)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.AsyncFunctionDef) and node.name == function
-    ]
 
 
 def test_no_two_places_are_one() -> None:
     found = sites()
     for one in found:
-        same = [other for other in found if other.is_at(f"{one.module}:{one.first}")]
+        same = [other for other in found if other.is_at(f"{one.function}:{one.first}")]
         assert same == [one], same
 
 
@@ -123,7 +111,8 @@ async def test_a_commit_names_the_place_in_the_source_that_asked_for_it(
     ]
     (call,) = calls
     last = call.end_lineno or call.lineno
-    site = Site(__name__, first + call.lineno - 1, first + last - 1, "commit")
+    function = f"{__name__}.{way.__name__}"
+    site = Site(function, first + call.lineno - 1, first + last - 1, "commit")
     assert len(died) == 1
     assert site.is_at(died[0]), (died, site)
 
@@ -134,7 +123,38 @@ async def test_a_process_dies_once_at_each_place(
     monkeypatch.setenv(failpoints.EACH, str(tmp_path / "places"))
     killed: list[int] = []
     monkeypatch.setattr("os.kill", lambda pid, number: killed.append(number))
-    for place in ("a:1", "b:2", "a:1", ""):
+    for place in ("a.f:1", "b.g:2", "a.f:1", ""):
         failpoints.done(place)
     assert killed == [9, 9]
-    assert (tmp_path / "places").read_text().splitlines() == ["a:1", "b:2"]
+    assert (tmp_path / "places").read_text().splitlines() == ["a.f:1", "b.g:2"]
+
+
+@pytest.mark.parametrize(("moment", "at"), [("a.f", 0), ("a.f 2", 2), ("b.g", 1), ("a", None)])
+async def test_a_process_dies_once_behind_the_function_that_a_file_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str, at: int | None
+) -> None:
+    file = tmp_path / "failpoint"
+    monkeypatch.setenv(failpoints.ONE, str(file))
+    killed: list[int] = []
+    monkeypatch.setattr("os.kill", lambda pid, number: killed.append(number))
+    failpoints.done("a.f:1")  # nobody has asked for it yet
+    file.write_text(moment)
+    deaths = []
+    for place in ("a.f:1", "b.g:2", "a.f:3", "a.f:1", "b.g:2", ""):
+        failpoints.done(place)
+        deaths.append(len(killed))
+    assert deaths == [int(at is not None and turn >= at) for turn in range(6)]
+    assert file.read_text() == (moment if at is None else "")
+
+
+async def test_a_place_in_a_comprehension_or_an_inner_function_has_their_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(failpoints.ONE, os.devnull)
+
+    def inner() -> str:
+        return failpoints.site()
+
+    name = f"{__name__}.test_a_place_in_a_comprehension_or_an_inner_function_has_their_names"
+    assert failpoints.function_of(inner()) == f"{name}.inner"
+    assert [failpoints.function_of(failpoints.site()) for _ in range(2)] == [name, name]

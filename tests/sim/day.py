@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
-from core import failpoints
 from core.paper.book import BookShape
 from core.signals.alert import BreakEven, Level, Trailing
 from core.trading.plan_change import EvenAt, StopTo, TargetTo, ToEntry, TrailBy
+from tests.failpoint_sites import sites
 from tests.sim.faults import ALL_SILENT, FAULTS, Fault
 from tests.sim.people import Person, Strategy
 from tests.sim.world import World
@@ -323,10 +323,23 @@ def _to_tick(price: Decimal, tick: Decimal) -> Decimal:
     return (price / tick).quantize(Decimal(1)) * tick
 
 
-_FAILPOINTS: Final = tuple(
-    name
-    for name in failpoints.NAMES
-    if not name.startswith(("key_", "leave_", "removal_", "account_", "message_", "panic_"))
+# Rooms on the way of an order and its plan.
+_ROOMS: Final = (
+    "bookkeeper",
+    "executor",
+    "guard",
+    "intake",
+    "resting",
+    "sending",
+    "sentry",
+    "work",
+)
+_FAILPOINTS: Final = sorted(
+    {
+        site.function
+        for site in sites()
+        if site.function.startswith(tuple(f"core.trading.{room}." for room in _ROOMS))
+    }
 )
 
 

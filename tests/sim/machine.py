@@ -1,15 +1,16 @@
 """The bot on a machine that can die: everything of `bot.app` but chat and HTTP, over the wires.
 
-A machine dies at a moment: right before or after a step of its database, a call over a wire, or at
-a failpoint. From then on nothing that it does has any effect; its tasks are dropped, its database's
-open transaction is lost, and the next machine starts from what was committed.
+A machine dies at a moment: right before or after a step of its database, a call over a wire, or
+behind a write or a send of a function (`core.failpoints`). From then on nothing that it does has
+any effect; its tasks are dropped, its database's open transaction is lost, and the next machine
+starts from what was committed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import Counter
+import os
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +22,7 @@ import tortoise.context
 import bot.app
 import bot.jobs
 from bot.settings import load_settings
+from core import failpoints
 from core.clock import Clock, Random
 from core.trading.live import LiveDesk
 from tests.sim.virtual import Owned, VirtualLoop, machine_now
@@ -57,7 +59,6 @@ class Machine:
         self.connections: list[Any] = []
         self.dead = asyncio.Event()
         self.died_at: str | None = None
-        self.passed: Counter[str] = Counter()
         self.failures: list[str] = []
         self.background: list[asyncio.Task[Any]] = []
         self._settings = load_settings(settings, Path("no.env"))
@@ -137,9 +138,9 @@ class Machine:
         """It dies so many moments from now."""
         self._countdown = max(moments, 1)
 
-    def die_at(self, failpoint: str) -> None:
-        """It dies when it comes to a failpoint next."""
-        self._failpoint = failpoint
+    def die_at(self, function: str) -> None:
+        """It dies behind the next write or send of a function."""
+        self._failpoint = function
 
     def spare(self) -> None:
         """It is not to die any more."""
@@ -167,14 +168,13 @@ class Machine:
             raise asyncio.CancelledError
         await self.loop.create_future()
 
-    def hit(self, name: str) -> None:
-        """A failpoint, called by the code."""
-        self.passed[name] += 1
+    def done(self, place: str) -> None:
+        """A write or a send that `place` asked for is done, called by the code."""
         if self.dead.is_set():
-            raise Killed(name)
-        if self._failpoint == name:
-            self._die(f"failpoint {name}")
-            raise Killed(name)
+            raise Killed(place)
+        if self._failpoint == failpoints.function_of(place):
+            self._die(f"failpoint {place}")
+            raise Killed(place)
 
     async def bury(self, where: str = "killed") -> None:
         """Drops whatever is left of it."""
@@ -281,10 +281,10 @@ async def _no_price_source(*args: Any) -> None:
     return None
 
 
-def _hit(name: str) -> None:
+def _done(place: str) -> None:
     machine = machine_now()
     if machine is not None:
-        machine.hit(name)
+        machine.done(place)
 
 
 @contextlib.contextmanager
@@ -299,6 +299,7 @@ def assembled() -> Iterator[None]:
         ),
         mock.patch.object(bot.jobs, "AsyncIOScheduler", Scheduler),
         mock.patch("core.trading.venue.price_source", _no_price_source),
-        mock.patch("core.failpoints.hit", _hit),
+        mock.patch.dict(os.environ, {failpoints.ONE: os.devnull}),
+        mock.patch("core.failpoints.done", _done),
     ):
         yield

@@ -15,7 +15,6 @@ from uuid import UUID
 
 import structlog
 
-from core import failpoints
 from core.dydx.indexer import IndexerError
 from core.dydx.indexer_types import IndexerOrder
 from core.dydx.node import NodeUnreachable
@@ -153,7 +152,6 @@ class AccountEmptier:
             if row.id not in known:
                 known[row.id] = await orders.by_uuid(UUID(row.id)) is not None
         await self._note(orders=known)
-        failpoints.hit("panic_cancelling")
 
     async def _note_gone(self, found: Look) -> None:
         living = {row.id for row in (*found.living, *found.left)}
@@ -248,7 +246,6 @@ class AccountEmptier:
                 position_id=held.id if held is not None else None,
             )
             await self._write(tries=tries)
-        failpoints.hit("panic_closing")
         if intent is not None:
             lane.submit(intent)
 
@@ -280,5 +277,4 @@ class AccountEmptier:
         async with self.office.ledger.executing():
             await risk.note_panic_account(self.row, now, state=state, report=merged)
             await self.changed()
-        failpoints.hit("panic_moved")
         self.office.outbox_bell.ring()

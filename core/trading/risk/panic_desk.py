@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from core import failpoints
 from core.events import PanicTold
 from core.ledger import accounts, outbox, positions, risk, traders
 from core.ledger.models import Account, Panic, PanicAccount
@@ -84,7 +83,6 @@ class PanicDesk:
                 await self._office.firewall.scopes.write(scopes, **halted)
         if begun:
             self._office.firewall.scopes.apply(scopes, **halted)
-        failpoints.hit("panic_stored")
         for row in begun:
             await self._panics.take(row)
         self._office.outbox_bell.ring()
@@ -100,7 +98,6 @@ class PanicDesk:
         whole = f"close_all:{trader.id}:{key}"
         async with self._office.ledger.executing():
             row = await self._add_panic(trader.id, "close_all", whole, owned, message_id)
-        failpoints.hit("panic_stored")
         if row is not None:
             await self._panics.take(row)
         self._office.outbox_bell.ring()

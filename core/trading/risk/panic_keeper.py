@@ -8,7 +8,6 @@ from typing import Final
 
 import structlog
 
-from core import failpoints
 from core.dydx.indexer import IndexerError
 from core.dydx.node import NodeUnreachable
 from core.events import PanicProgress, PanicTold
@@ -111,7 +110,6 @@ class PanicKeeper:
                 await self._tell_progress(panic)
                 key = f"panic:{panic.id}:done"
                 await outbox.put(panic.trader_id, PanicTold(panic.id), key=key, now=now)
-        failpoints.hit("panic_done")
         self._office.outbox_bell.ring()
         if panic.parent_id is not None:
             parent = await risk.panic(panic.parent_id)

@@ -44,7 +44,7 @@ async def test_a_declared_write_is_committed_before_its_failpoint(
     await conversations.set_state("a", "asked", NOW)
     await conversations.update_data("a", {"one": 1}, NOW)
     assert len(died) == 2
-    assert all(place.startswith(f"{__name__}:") for place in died)
+    assert all(place.startswith(f"{__name__}.") for place in died)
     assert await conversations.get_state("a") == "asked"
 
 
@@ -55,7 +55,7 @@ async def test_a_write_outside_a_transaction_that_nobody_declared_is_noticed(
     await Conversation.filter(key="b").update(state="asked")
     await facts.remember("odd", "1")
     assert died
-    assert all(place.startswith(f"undeclared {__name__}:") for place in died)
+    assert all(place.startswith(f"undeclared {__name__}.") for place in died)
 
 
 async def test_what_is_written_inside_a_transaction_needs_no_word(

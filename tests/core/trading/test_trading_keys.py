@@ -18,7 +18,6 @@ from bip_utils import Bip39MnemonicGenerator, Bip39WordsNum
 from bot.app import Process, started
 from bot.demo.world import free_port
 from bot.settings import load_settings
-from core import failpoints
 from core.clock import SystemRandom
 from core.dydx.authenticator_tree import ALL_OF, MESSAGES, SIGNATURE, write_tree
 from core.dydx.authenticators import PLACE, TRADING_MESSAGES, adding, own_tree, removing
@@ -39,14 +38,12 @@ from core.trading.live import LiveDesk
 from core.trading.signing import Signer
 from core.trading.venue import Venue
 from core.trading.views import DeskError, TraderView
+from tests.dying import Died, die_at
+from tests.key_moments import ERASED, LEAVING, MAKING, REMOVAL
 
 BLOCK_S = 0.2
 WITHIN_S = 60.0
 FEE = Fee(300_000, USDC_DENOM, 7_500)
-
-
-class Died(BaseException):
-    """The process is gone at this moment."""
 
 
 @dataclass
@@ -235,32 +232,14 @@ async def assert_made(house: Desk, work: KeyWorkView, owner: SigningKey, sealed:
     assert owner.secret() not in house.files()
 
 
-MAKING = (
-    "key_sealed",
-    "key_signed",
-    "key_sent",
-    "key_included",
-    "key_tried",
-    "key_proved",
-    "key_erased",
-)
-
-
 @pytest.mark.parametrize("moment", MAKING)
 async def test_a_crash_at_any_step_of_making_a_key_ends_in_one_key_and_no_phrase(
     house: Desk, moment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    died = asyncio.Event()
-
-    def die(name: str) -> None:
-        if name == moment and not died.is_set():
-            died.set()
-            raise Died
-
     phrase, owner = new_phrase()
     await house.begin()
     await house.fund(owner.address)
-    monkeypatch.setattr(failpoints, "hit", die)
+    died = die_at(monkeypatch, moment)
     trader = await house.ada()
     offer = await house.desk.offer_key(trader, "paper", phrase)
     with contextlib.suppress(Died):
@@ -269,7 +248,7 @@ async def test_a_crash_at_any_step_of_making_a_key_ends_in_one_key_and_no_phrase
         await died.wait()
     row = await key_work.key(1, "owner")
     sealed = row.sealed if row is not None else b"?" * 32
-    if moment != "key_erased":
+    if moment != ERASED:
         assert row is not None
         assert sealed[-32:] in house.files(), "the control found nothing"
     await house.end()
@@ -278,26 +257,19 @@ async def test_a_crash_at_any_step_of_making_a_key_ends_in_one_key_and_no_phrase
     await assert_made(house, work, owner, sealed)
 
 
-@pytest.mark.parametrize("moment", ["leave_cancelled", "leave_erased", "removal_signed"])
+@pytest.mark.parametrize("moment", LEAVING)
 async def test_a_crash_while_leaving_ends_with_orders_gone_and_the_key_erased(
     house: Desk, moment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    died = asyncio.Event()
-
-    def die(name: str) -> None:
-        if name == moment and not died.is_set():
-            died.set()
-            raise Died
-
     phrase, owner = new_phrase()
     await house.begin()
     await house.fund(owner.address)
     made = await make_key(house, phrase)
     assert made.account_id is not None
     await rest_orders(house, made.account_id, 2)
-    monkeypatch.setattr(failpoints, "hit", die)
+    died = die_at(monkeypatch, moment)
     leaving = await house.desk.disconnect_account(await house.ada(), made.account_id)
-    if moment == "removal_signed":
+    if moment == REMOVAL:
         await house.settled(leaving.id, "done")
         with contextlib.suppress(Died):
             await house.desk.remove_key(await house.ada(), leaving.id, phrase, None)
@@ -311,7 +283,7 @@ async def test_a_crash_while_leaving_ends_with_orders_gone_and_the_key_erased(
     assert await Credential.all().count() == 0
     assert not await house.desk.accounts(await house.ada())
     revoked = await house.desk.is_revoked(await house.ada(), left.id)
-    if moment != "removal_signed":
+    if moment != REMOVAL:
         assert not revoked, "nobody removed the permission, so it must not be called revoked"
         removal = await house.desk.remove_key(await house.ada(), left.id, phrase, None)
         await house.settled(removal.id, "done")

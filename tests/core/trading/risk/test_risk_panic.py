@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from core import failpoints
 from core.dydx.protocol import Side
 from core.ledger.models import Intent, OutgoingMessage
 from core.signals.alert import Level
@@ -19,10 +18,7 @@ from core.trading.risk.limits import Mode, ScopeKind
 from core.trading.risk.panic_states import ALLOWED, OVER, IllegalStep, check_step
 from core.trading.views import DeskError
 from tests.core.trading.risk.panic_house import WITHIN_S, PanicHouse, panic_house, until
-
-
-class Died(BaseException):
-    """The process is gone at this moment."""
+from tests.dying import Died, die_at
 
 
 @pytest.fixture
@@ -81,26 +77,26 @@ async def test_panic_counts_the_stops_that_go_with_their_positions(house: PanicH
     assert await house.orders(account_id) == []
 
 
-MOMENTS = ("panic_stored", "panic_cancelling", "panic_closing", "panic_moved", "panic_done")
+EMPTIER = "core.trading.risk.panic.AccountEmptier"
+MOMENTS = (
+    "core.trading.risk.panic_desk.PanicDesk.panic",  # it and its halts, nothing is cancelled
+    f"{EMPTIER}._note",  # which orders are to be cancelled, no cancel left
+    f"{EMPTIER}._close",  # the intent that closes a position, the lane does not know
+    f"{EMPTIER}._move",  # a step, nobody was told
+    "core.trading.risk.panic_keeper.PanicKeeper._finish",  # its end
+)
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
 async def test_a_crash_at_any_step_of_a_panic_ends_flat_and_closes_once(
     house: PanicHouse, moment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    died = asyncio.Event()
-
-    def die(name: str) -> None:
-        if name == moment and not died.is_set():
-            died.set()
-            raise Died
-
     desk = await house.begin()
     trader = await house.trader()
     account_id = await house.open_account(trader)
     await house.rest(account_id)
     await house.trade(account_id, Side.BUY)
-    monkeypatch.setattr(failpoints, "hit", die)
+    died = die_at(monkeypatch, moment)
     with contextlib.suppress(Died):
         await desk.panic(trader, "7", None)
     async with asyncio.timeout(WITHIN_S):
