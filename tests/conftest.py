@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, settings
 
 from core.ledger.address import parse_address
 from core.ledger.migrating import migrate
+from tests.ledgers import Ledgers, sqlite_ledger
 from tests.needs import unmet
 from tests.postgres import Server, in_thread, running_server
 
@@ -73,19 +74,29 @@ def _make_tables(url: str) -> None:
 
 
 @pytest.fixture
-def postgres_ledger_url(postgres_server: Server, _postgres_template: str) -> Iterator[str]:
+def postgres_ledgers(postgres_server: Server, _postgres_template: str) -> Ledgers:
+    """Gives the DATABASE_URL of a fresh ledger in PostgreSQL; a folder means nothing to it."""
+    return lambda folder: postgres_server.database(_postgres_template)
+
+
+@pytest.fixture
+def sqlite_ledgers(_sqlite_template: Path) -> Ledgers:
+    """Gives the DATABASE_URL of a fresh ledger in a SQLite file below a folder."""
+    return partial(sqlite_ledger, _sqlite_template)
+
+
+@pytest.fixture
+def postgres_ledger_url(postgres_ledgers: Ledgers, tmp_path: Path) -> Iterator[str]:
     """The DATABASE_URL of a fresh ledger in PostgreSQL."""
-    with postgres_server.database(_postgres_template) as url:
+    with postgres_ledgers(tmp_path) as url:
         yield url
 
 
 @pytest.fixture
-def sqlite_ledger_url(tmp_path: Path, _sqlite_template: Path) -> str:
+def sqlite_ledger_url(sqlite_ledgers: Ledgers, tmp_path: Path) -> Iterator[str]:
     """The DATABASE_URL of a fresh ledger in a SQLite file."""
-    folder = tmp_path / "ledger"
-    folder.mkdir(mode=0o700)
-    shutil.copy(_sqlite_template, folder / "perpgram.db")
-    return f"sqlite://{folder}/perpgram.db"
+    with sqlite_ledgers(tmp_path) as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

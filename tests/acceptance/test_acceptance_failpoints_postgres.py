@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
 from tests.acceptance.nursery import Nursery
 from tests.acceptance.tour_of_deaths import die_everywhere
+from tests.ledgers import Ledgers
 
 
-@pytest.mark.skipif(not os.environ.get("PERPGRAM_TOUR"), reason="takes minutes: make failpoints")
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(2400)
 async def test_a_bot_that_dies_at_every_failpoint_on_postgres_loses_and_doubles_nothing(
-    tmp_path: Path, postgres_ledger_url: str, nursery: Nursery
+    tmp_path: Path, postgres_ledgers: Ledgers, nursery: Nursery
 ) -> None:
-    await die_everywhere(tmp_path, postgres_ledger_url, nursery)
+    await die_everywhere(tmp_path, postgres_ledgers, nursery)

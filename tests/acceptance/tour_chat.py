@@ -44,10 +44,11 @@ async def chat(tour: Tour) -> None:
         faults.fail("deleteMessage", 400, "Bad Request: message cannot be deleted")
         await leak()
 
-    await house.until_died("handlers.chat.sending", look, 3)
-    await house.until_died("handlers.chat.sending", leak, 4)
-    await house.until_died("handlers.chat.storage", adjust, 3)
-    await house.until_died("handlers.chat.deletions", stumble, 2)
+    sending = "handlers.chat.sending"
+    await house.until_died(look, f"{sending}.say", f"{sending}.edit", f"{sending}.set_keyboard")
+    await house.until_died(leak, f"{sending}.delete")
+    await house.until_died(adjust, "handlers.chat.storage")
+    await house.until_died(stumble, "handlers.chat.deletions")
     faults.clear()
 
 
@@ -101,4 +102,4 @@ async def telegram(tour: Tour) -> None:
         await house.killed()
         await asyncio.sleep(3)
 
-    await house.until_died("handlers.chat.resuming", half_way, 2)
+    await house.until_died(half_way, "handlers.chat.resuming")

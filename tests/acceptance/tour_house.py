@@ -10,7 +10,7 @@ import datetime as dt
 import json
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -27,6 +27,7 @@ from tests.acceptance.phrase_visitor import paper_as_testnet
 from tests.acceptance.process_house import ProcessHouse
 from tests.acceptance.tour_truth import Truth
 from tests.acceptance.until import until
+from tests.failpoint_sites import Site, sites
 
 PROGRAM: Final = "tests.acceptance.desk_process"
 SIGKILLED: Final = -9
@@ -39,13 +40,18 @@ LATER: Final = frozenset(
 
 
 class TourHouse(ProcessHouse):
-    """Paper network, Telegram, and a bot that is kept alive."""
+    """Paper network, Telegram, and a bot that is kept alive. `spared`: places at which it does not
+    die any more.
+    """
 
-    def __init__(self, folder: Path, database_url: str, nursery: Nursery) -> None:
+    def __init__(
+        self, folder: Path, database_url: str, nursery: Nursery, spared: Sequence[str]
+    ) -> None:
         super().__init__(folder, database_url, nursery)
         self.paper = PaperNetwork(replace(self.paper.settings, block_s=BLOCK_S))
         self.truth = Truth(self.paper)
         self.places = folder / "places"
+        self.places.write_text("".join(f"{place}\n" for place in spared))
         self.deaths = 0
         self.delivered: dict[bytes, bool] = {}
         self._door = free_port()
@@ -84,8 +90,8 @@ class TourHouse(ProcessHouse):
             self._keeping.result()
 
     def died_at(self) -> list[str]:
-        """The places so far."""
-        return self.places.read_text().splitlines() if self.places.exists() else []
+        """The places so far, with those at which it was not to."""
+        return self.places.read_text().splitlines()
 
     async def killed(self) -> None:
         """Once more, wherever it is."""
@@ -97,10 +103,15 @@ class TourHouse(ProcessHouse):
 
         await until(died)
 
-    def has_died(self, *modules: str) -> bool:
-        """Whether it died at a place of each of these modules."""
+    def missing(self, *functions: str) -> list[Site]:
+        """The places of these functions or modules that it has not died at."""
         died = self.died_at()
-        return all(any(one.startswith(f"{name}.") for one in died) for name in modules)
+        return [
+            site
+            for site in sites()
+            if f"{site.function}.".startswith(tuple(f"{one}." for one in functions))
+            and not any(site.is_at(place) for place in died)
+        ]
 
     async def nothing(self) -> None:
         """Only time is to pass."""
@@ -157,15 +168,13 @@ class TourHouse(ProcessHouse):
         await asyncio.sleep(0.2)
         return None
 
-    async def until_died(
-        self, module: str, work: Callable[[], Awaitable[Any]], places: int = 1
-    ) -> None:
-        """Does something again and again until the process has died at so many places of a module,
-        and a little longer for what comes of it.
+    async def until_died(self, work: Callable[[], Awaitable[Any]], *functions: str) -> None:
+        """Does something again and again until the process has died at every place of these
+        functions or modules.
         """
         deadline = time.monotonic() + WITHIN_S
-        while sum(one.startswith(f"{module}.") for one in self.died_at()) < places:
-            assert time.monotonic() < deadline, f"{module}: {self.died_at()}"
+        while missing := self.missing(*functions):
+            assert time.monotonic() < deadline, f"never died at {[str(one) for one in missing]}"
             await work()
             await asyncio.sleep(0.2)
 
@@ -341,10 +350,10 @@ class Strategy:
 
 @contextlib.asynccontextmanager
 async def a_tour_house(
-    folder: Path, database_url: str, nursery: Nursery
+    folder: Path, database_url: str, nursery: Nursery, spared: Sequence[str]
 ) -> AsyncIterator[TourHouse]:
     """A house with everything but the bot running."""
-    house = TourHouse(folder, database_url, nursery)
+    house = TourHouse(folder, database_url, nursery, spared)
     await house.open()
     try:
         yield house

@@ -83,7 +83,7 @@ async def keys(tour: Tour) -> None:
             await house.comes(
                 "SELECT 1 AS one FROM key_work WHERE kind = 'leave' AND state <> 'done'"
             )
-            await house.until_died("core.trading.sweeping", house.nothing, 2)
+            await house.until_died(house.nothing, "core.trading.sweeping")
         finally:
             bidding.cancel()
             await asyncio.gather(bidding, return_exceptions=True)

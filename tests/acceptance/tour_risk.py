@@ -84,7 +84,7 @@ async def limits(tour: Tour) -> None:
     for field, text in (("daily_loss", "1"), ("drawdown", "0.01")):
         limit: dict[str, Any] = {"kind": "account", "ref": account, "field": field, "text": text}
         await house.ask(ADA, "change_limit", **limit)
-    await house.until_died("core.trading.risk.marks", house.nothing)
+    await house.until_died(house.nothing, "core.trading.risk.marks")
     await asyncio.sleep(3)
     await house.moved(SOL, "0.97")
     await house.comes("SELECT 1 AS one FROM outgoing_message WHERE kind = 'risk_breached'")
@@ -108,7 +108,7 @@ async def funding(tour: Tour) -> None:
     where = {"id": account}
     await house.call("age", model="Account", where=where, fields=["created_at"], seconds=5 * HOUR_S)
     await house.killed()  # what it knows of the account is read anew
-    await house.until_died("core.trading.funding", house.nothing)
+    await house.until_died(house.nothing, "core.trading.funding")
     state = house.paper.exchange.state
     clock = epoch(state, FUNDING_TICK)
     now = int(dt.datetime.now(dt.UTC).timestamp())
@@ -137,7 +137,7 @@ async def spoilt(tour: Tour) -> None:
         f"SELECT 1 AS one FROM account WHERE id = {account} AND chain_account_number IS NOT NULL"
     )
     await house.comes("SELECT 1 AS one FROM market_state WHERE status <> 'PAUSED'")
-    await house.until_died("core.trading.market_watch", house.nothing)
+    await house.until_died(house.nothing, "core.trading.market_watch")
     long_ago = (dt.datetime.now(dt.UTC) - dt.timedelta(seconds=60)).isoformat()
     await house.call("spoil", model="Meta", where={"name": "alive_at"}, value=long_ago)
     await house.comes("SELECT 1 AS one FROM gap WHERE state = 'told'")
@@ -156,7 +156,7 @@ async def lost(tour: Tour) -> None:
     await adjust(house, account, SOL, stop={"percent": "20"})
     await house.faults(rest_500=True)
     async with house.without_stream():
-        await house.until_died("core.trading.bareness", house.nothing)
+        await house.until_died(house.nothing, "core.trading.bareness")
     await house.faults(clear=True)
     await house.held(address, SOL, "3")
 

@@ -247,11 +247,13 @@ async def cut(tour: Tour) -> None:
             "AND state IN ('stored', 'running'))"
         )
         await house.held(address, BTC, "0")
-        if house.has_died("core.trading.work", "core.trading.sending"):
+        if not house.missing(
+            "core.trading.work.Work._cancel_entry", "core.trading.sending.Sender.cancel_short_term"
+        ):
             break
     await house.faults(fill_withheld=True, answer_lost=1)
     await made.alert("buy", BTC, size="0.01")
-    await house.until_died("core.trading.news", house.nothing)
+    await house.until_died(house.nothing, "core.trading.news.tell_operator")
     await house.faults(clear=True)
     await made.ends(*OVER)
     await made.alert("close", BTC)
@@ -278,7 +280,7 @@ async def in_flight(tour: Tour) -> None:
         await made.ends(*OVER)
         await house.held(address, BTC, "0")
 
-    await house.until_died("core.trading.lane", cut_off, 2)
+    await house.until_died(cut_off, "core.trading.lane.Lane._send_again")
 
 
 async def unsent(tour: Tour) -> None:
