@@ -22,11 +22,11 @@ from aiogram.exceptions import (
     TelegramRetryAfter,
     TelegramUnauthorizedError,
 )
-from aiogram.methods import TelegramMethod
 from aiogram.types import Update
 from aiohttp import web
 from pydantic import ValidationError
 
+from bot.raw_updates import GetRawUpdates, chat_id_of, kind_of
 from core.clock import Clock
 from core.ledger.models import TelegramUpdate
 from handlers.chat.dispatcher import ALLOWED_UPDATES
@@ -36,27 +36,17 @@ log = structlog.get_logger(__name__)
 
 POLL_S: Final = 25
 POLL_GRACE_S: Final = 10
+BATCH: Final = 100
 BATCH_GRACE_S: Final = 2.0
+AGAIN_S: Final = 0.5
+HOLD_S: Final = 60.0
 DRAIN_S: Final = 10.0
 BACKOFF_S: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 REFUSED_PAUSE_S: Final = 30.0
 MAX_BODY_BYTES: Final = 1 << 20
 SECRET_HEADER: Final = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105
-KIND_CHARACTERS: Final = 32
 
 Problem = Literal["conflict", "unauthorized", "unreachable"]
-
-
-class GetRawUpdates(TelegramMethod[list[dict[str, Any]]]):
-    """getUpdates whose answer is not decoded into types, so that no update can stall the rest."""
-
-    __returning__ = list[dict[str, Any]]
-    __api_method__ = "getUpdates"
-
-    offset: int | None = None
-    limit: int | None = None
-    timeout: int | None = None
-    allowed_updates: list[str] | None = None
 
 
 class UpdateStore(Protocol):
@@ -118,6 +108,7 @@ class TelegramIntake:
         self._cut_off: set[int] | None = None
         self._cut_off_lock = asyncio.Lock()
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._polled: dict[int, float] = {}
 
     @property
     def under_way(self) -> int:
@@ -152,26 +143,37 @@ class TelegramIntake:
     async def _poll(self, offset: int | None) -> list[dict[str, Any]]:
         wait = POLL_S if self.health.problem is None else 0  # after a fault: know at once
         method = GetRawUpdates(
-            offset=offset, timeout=wait, limit=100, allowed_updates=list(ALLOWED_UPDATES)
+            offset=offset, timeout=wait, limit=BATCH, allowed_updates=list(ALLOWED_UPDATES)
         )
         return await self._bot(method, request_timeout=POLL_S + POLL_GRACE_S)
 
     async def _take_batch(self, batch: list[dict[str, Any]], offset: int | None) -> int | None:
-        """Stores and starts a batch and returns the next offset. The next poll tells Telegram to
-        forget the batch, so its end is awaited for a moment: what a crash cut off comes again.
+        """Stores and starts a batch and returns the next offset: with the next poll Telegram
+        forgets what lies before it. What is still being worked does not, for a minute, so that it
+        comes again if a crash cuts it off.
         """
-        started: list[asyncio.Task[None]] = []
+        started = False
         for raw in batch:
             update_id = raw.get("update_id")
             if not isinstance(update_id, int):
                 continue
-            task = await self.accept(raw)
-            if task is not None:
-                started.append(task)
+            if update_id not in self._polled:
+                started |= await self.accept(raw) is not None
+                self._polled[update_id] = self._clock.monotonic()
             offset = max(offset or 0, update_id + 1)
-        if started:
-            await asyncio.wait(started, timeout=BATCH_GRACE_S)
+        under_way = [self._tasks[one] for one in self._polled if one in self._tasks]
+        if under_way:
+            await asyncio.wait(under_way, timeout=BATCH_GRACE_S if started else AGAIN_S)
+        held = [] if len(batch) == BATCH or offset is None else self._held()
+        if held:
+            offset = min(held)
+        self._polled = {one: at for one, at in self._polled.items() if one >= (offset or 0)}
         return offset
+
+    def _held(self) -> list[int]:
+        """The updates that Telegram is not to forget yet."""
+        now = self._clock.monotonic()
+        return [one for one, at in self._polled.items() if one in self._tasks and now - at < HOLD_S]
 
     def _failed(self, error: TelegramAPIError, failures: int) -> float:
         """Notes a failed poll and returns how long to wait."""
@@ -378,27 +380,3 @@ class TelegramIntake:
         if late:
             log.warning("updates were cut off at the end", count=len(late))
         return not late
-
-
-def kind_of(raw: dict[str, Any]) -> str:
-    """What an update is, by its first field beside the number."""
-    for name in raw:
-        if name != "update_id":
-            return str(name)[:KIND_CHARACTERS]
-    return "empty"
-
-
-def chat_id_of(raw: dict[str, Any], kind: str) -> int | None:
-    """The chat whose order an update keeps: its own, or its sender's chat with the bot."""
-    content = raw.get(kind)
-    if not isinstance(content, dict):
-        return None
-    for place in (content.get("chat"), _inner(content, "message", "chat"), content.get("from")):
-        if isinstance(place, dict) and isinstance(place.get("id"), int):
-            return int(place["id"])
-    return None
-
-
-def _inner(content: dict[str, Any], first: str, second: str) -> Any:
-    inner = content.get(first)
-    return inner.get(second) if isinstance(inner, dict) else None

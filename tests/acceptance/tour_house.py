@@ -33,6 +33,7 @@ PROGRAM: Final = "tests.acceptance.desk_process"
 SIGKILLED: Final = -9
 BLOCK_S: Final = 0.4
 WITHIN_S: Final = 120.0
+AGAIN_S: Final = 5.0
 # What a desk says that is still starting, or looking at the chain.
 LATER: Final = frozenset(
     {"not_ready", "account_busy", "strategy_busy", "prices_stale", "network_unreachable"}
@@ -184,12 +185,12 @@ class TourHouse(ProcessHouse):
         within_s: float = WITHIN_S,
         again: Callable[[], Awaitable[Any]] | None = None,
     ) -> None:
-        """Waits until a query has rows; `again` is done meanwhile every few seconds."""
-        deadline, asked = time.monotonic() + within_s, time.monotonic()
+        """Waits until a query has rows; `again` is done at first and every few seconds."""
+        deadline, asked = time.monotonic() + within_s, 0.0
         while time.monotonic() < deadline:
             if await self.rows(sql):
                 return
-            if again is not None and time.monotonic() - asked > 5:
+            if again is not None and time.monotonic() - asked > AGAIN_S:
                 asked = time.monotonic()
                 await again()
             await asyncio.sleep(0.1)

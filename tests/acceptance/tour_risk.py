@@ -6,9 +6,11 @@ import asyncio
 import datetime as dt
 import time
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from core.paper.epochs import FUNDING_TICK, epoch
+from tests.acceptance.tour_house import TourHouse
 from tests.acceptance.tour_kit import ADA, BTC, ETH, SOL, Tour
 from tests.acceptance.tour_trading import adjust, bare, position, rest_low
 
@@ -138,9 +140,13 @@ async def spoilt(tour: Tour) -> None:
     )
     await house.comes("SELECT 1 AS one FROM market_state WHERE status <> 'PAUSED'")
     await house.until_died(house.nothing, "core.trading.market_watch")
+    await house.comes("SELECT 1 AS one FROM gap WHERE state = 'told'", again=partial(gone, house))
+
+
+async def gone(house: TourHouse) -> None:
+    """Has the bot think that it was not there for a minute; a sign of life may come in between."""
     long_ago = (dt.datetime.now(dt.UTC) - dt.timedelta(seconds=60)).isoformat()
     await house.call("spoil", model="Meta", where={"name": "alive_at"}, value=long_ago)
-    await house.comes("SELECT 1 AS one FROM gap WHERE state = 'told'")
 
 
 async def lost(tour: Tour) -> None:

@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from bot import intake
 from bot.intake import SECRET_HEADER, TelegramIntake
 from handlers.chat.dispatcher import build_dispatcher
 from tests.handlers.chat.chat_world import PHRASE, ChatWorld, chat_world, until
@@ -220,6 +221,62 @@ async def test_what_hangs_is_cut_off_at_the_end_and_worked_when_it_comes_again(
             await task
     assert world.updates.states[cut_off] == "done"
     assert len([one for one in ann.screen() if "open positions" in one.text]) == 1
+
+
+async def test_what_is_worked_for_long_comes_again_after_a_crash(
+    silent: ChatWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "BATCH_GRACE_S", 0.01)
+    monkeypatch.setattr(intake, "AGAIN_S", 0.01)
+    ann, bob = silent.user(1), silent.user(2, "Bob")
+    started = asyncio.Event()
+    real = silent.desk.status
+
+    async def hangs(trader: Any) -> Any:
+        started.set()
+        await asyncio.Event().wait()
+
+    polling = asyncio.create_task(silent.intake.run_polling())
+    await silent.start(ann)
+    await silent.start(bob)
+    silent.desk.status = hangs  # type: ignore[method-assign]
+    ann.say("/status")
+    await started.wait()
+    for command, answer in (("/help", "TradingView alert"), ("/positions", "Positions")):
+        bob.say(command)  # others are served meanwhile, and Telegram is asked for more
+        await bob.wait_for_text(answer)
+    assert not await silent.intake.close(drain_s=0.01)
+    await polling
+    silent.desk.status = real  # type: ignore[method-assign]
+    again = TelegramIntake(silent.bot, build_dispatcher(silent.deps), silent.updates, silent.clock)
+    polling = asyncio.create_task(again.run_polling())
+    await ann.wait_for_text("open positions")
+    await until(lambda: "taken" not in silent.updates.states.values())
+    await again.close()
+    await polling
+    assert len([one for one in bob.screen() if one.sender == "bot"]) == 3
+
+
+async def test_what_hangs_is_asked_for_no_more_after_a_while(
+    world: ChatWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "BATCH_GRACE_S", 0.01)
+    monkeypatch.setattr(intake, "AGAIN_S", 0.01)
+    ann, bob = world.user(1), world.user(2, "Bob")
+    await world.start(ann)
+    await world.start(bob)
+
+    async def hangs(trader: Any) -> Any:
+        await asyncio.Event().wait()
+
+    world.desk.status = hangs  # type: ignore[method-assign]
+    ann.say("/status")
+    await until(lambda: len(world.intake._polled) == 1)
+    world.clock.move(intake.HOLD_S)
+    bob.say("/help")
+    await bob.wait_for_text("TradingView alert")
+    await until(lambda: not world.intake._polled)
+    await world.intake.close(drain_s=0.01)
 
 
 async def test_an_unwritable_ledger_loses_no_update(world: ChatWorld) -> None:
