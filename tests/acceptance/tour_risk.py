@@ -110,7 +110,7 @@ async def funding(tour: Tour) -> None:
     where = {"id": account}
     await house.call("age", model="Account", where=where, fields=["created_at"], seconds=5 * HOUR_S)
     await house.killed()  # what it knows of the account is read anew
-    await house.until_died(house.nothing, "core.trading.funding")
+    await house.until_died(house.nothing, "core.trading.funding.FundingReader._wait_for")
     state = house.paper.exchange.state
     clock = epoch(state, FUNDING_TICK)
     now = int(dt.datetime.now(dt.UTC).timestamp())
@@ -139,7 +139,7 @@ async def spoilt(tour: Tour) -> None:
         f"SELECT 1 AS one FROM account WHERE id = {account} AND chain_account_number IS NOT NULL"
     )
     await house.comes("SELECT 1 AS one FROM market_state WHERE status <> 'PAUSED'")
-    await house.until_died(house.nothing, "core.trading.market_watch")
+    await house.until_died(house.nothing, "core.trading.market_watch.MarketWatch._change")
     await house.comes("SELECT 1 AS one FROM gap WHERE state = 'told'", again=partial(gone, house))
 
 
