@@ -63,10 +63,10 @@ async def proved(tour: Tour) -> Findings:
         await _settled(house, sql)
     for name, account in tour.accounts.items():
         address = tour.addresses[name]
-        await _eventually(partial(_booked, house, account, address), found.lost, name)
-        await _orders(house, account, address, found)
-    await _alerts(tour, found)
-    await _messages(house, found)
+        await _eventually(partial(books_amiss, house, account, address), found.lost, name)
+        await judge_orders(house, account, address, found)
+    await judge_alerts(tour, found)
+    await judge_messages(house, found)
     return found
 
 
@@ -95,7 +95,7 @@ async def _eventually(look: Callable[[], Awaitable[list[str]]], into: list[str],
         into += [f"{name}: {one}" for one in last]
 
 
-async def _booked(house: TourHouse, account: int, address: str) -> list[str]:
+async def books_amiss(house: TourHouse, account: int, address: str) -> list[str]:
     """How the books of an account differ from the chain: fill by fill, and what is held."""
     on_chain = Counter(
         (str(one.order), one.side, one.size, round(one.quote, 4), round(one.fee, 4))
@@ -127,7 +127,7 @@ async def _booked(house: TourHouse, account: int, address: str) -> list[str]:
     return amiss
 
 
-async def _orders(house: TourHouse, account: int, address: str, found: Findings) -> None:
+async def judge_orders(house: TourHouse, account: int, address: str, found: Findings) -> None:
     """No order rests on chain that the ledger does not know or calls over, none of a plan rests
     where nothing is held, and none that the ledger says rests is missing.
     """
@@ -146,7 +146,7 @@ async def _orders(house: TourHouse, account: int, address: str, found: Findings)
             found.lost.append(f"order {uuid} is {row['state']} and not on chain")
 
 
-async def _alerts(tour: Tour, found: Findings) -> None:
+async def judge_alerts(tour: Tour, found: Findings) -> None:
     """Each alert that was taken is one signal, came to its end, and did on chain what it said."""
     house = tour.house
     signals = {str(row["id"]): row for row in await house.rows("SELECT * FROM signal")}
@@ -227,7 +227,7 @@ def _meant(said: dict[str, Any]) -> tuple[Done, Done]:
     return Done(opened=size), Done(opened=size)
 
 
-async def _messages(house: TourHouse, found: Findings) -> None:
+async def judge_messages(house: TourHouse, found: Findings) -> None:
     """Whoever can be reached was told everything but what nobody could render."""
     dead = await house.rows(
         "SELECT id, kind FROM outgoing_message WHERE state = 'dead' AND trader_id = "
