@@ -62,13 +62,21 @@ async def telegram(tour: Tour) -> None:
         await made.alert("buy", "NOPEUSD", size="0.1")
         await made.ends(*OVER)
 
-    faults.flood(1, "sendMessage", times=2)
-    await refused()
-    await house.comes("SELECT 1 AS one FROM outgoing_message WHERE not_before IS NOT NULL", 3)
-    faults.unreachable = True
-    for _ in range(10):
+    async def flooded() -> None:
+        faults.flood(1, "sendMessage", times=2)
         await refused()
-    faults.unreachable = False
+
+    async def away() -> None:
+        faults.unreachable = True
+        for _ in range(10):
+            await refused()
+        faults.unreachable = False
+        await house.comes(
+            "SELECT 1 AS one WHERE NOT EXISTS (SELECT 1 FROM outgoing_message WHERE state = 'live')"
+        )
+
+    await house.until_died(flooded, "bot.notifier.Notifier._postpone")
+    await house.until_died(away, "bot.notifier.Notifier._digest")
     odd = {"where": {"kind": "strategy_silent"}, "kind": "nonsense", "state": "live"}
     await house.call("spoil", model="OutgoingMessage", **odd)
     await house.comes(
