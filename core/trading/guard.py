@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
@@ -150,6 +151,13 @@ class Guard:
         made = self._reservations.make(ticker, room, needs_slot=not has_stop)
         self.wake(reread=False)  # a target may have to give up its place
         return made
+
+    def has_place(self) -> bool | None:
+        """Whether the chain has a place for one more stop, reserved or not; None where nobody
+        knows. Targets give theirs up.
+        """
+        figures = replace(self._figures(self._guards()), reserved=0)
+        return None if figures.slots is None else not figures.full
 
     def _figures(self, living: Sequence[GuardOrder]) -> Figures:
         """Targets give their places to stops, so they are not counted as held."""

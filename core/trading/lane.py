@@ -257,7 +257,7 @@ class Lane:
 
     def plan_fits(self) -> bool | None:
         """Whether the chain has room for another stop of this account; None where nobody knows."""
-        return self._sender.fits(len(self.resting.living()))
+        return self.guard.has_place()
 
     @property
     def busy(self) -> bool:

@@ -173,10 +173,6 @@ class Sender:
 
         return await self._owner.rules(height, placed_before)
 
-    def fits(self, held: int) -> bool | None:
-        """Whether the account's equity allows one more order than `held`, as last known."""
-        return None if self._slots is None else held < self._slots
-
     @property
     def slots(self) -> int | None:
         """How many orders in the chain's state the account's equity allows, as last known."""

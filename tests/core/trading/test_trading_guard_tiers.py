@@ -51,8 +51,9 @@ async def test_stops_rest_first_and_the_bot_watches_what_has_no_place(
 
         await until(known)
         room = guard.reserve("AVAX-USD")
-        room.release()
         assert room.room is (StopRoom.NONE if funds == 15 else StopRoom.FREE)
+        assert house.lane.plan_fits() is (funds != 15)
+        room.release()
         assert await house.told("protection_missing") == []
 
 
