@@ -73,7 +73,7 @@ def open_body(raw: bytes, preset: str = AUTO) -> Body:
     has only fields of ours is ours. Two shapes at once are refused.
     """
     if preset == OWN:
-        return _own(raw)
+        return _own(read_object(raw))
     if preset == AUTO:
         return _recognised(raw)
     found = preset_named(preset)
@@ -90,8 +90,7 @@ def template(preset: str, secret: str, *, sync: bool = False) -> str:
     return preset_named(preset).template(secret)
 
 
-def _own(raw: bytes) -> Body:
-    obj = read_object(raw)
+def _own(obj: AlertObject) -> Body:
     return Body(OWN, secret_of(obj), obj)
 
 
@@ -108,7 +107,7 @@ def _recognised(raw: bytes) -> Body:
     content = strict if strict is not None else _loose(raw)
     ours = isinstance(content, Mapping) and _OWN_NAMES.issuperset(content)
     if ours and (strict is None or not in_other_words(strict)):
-        return _own(raw)
+        return _own(strict or read_object(raw))
     found = [] if content is None else known_in(content)
     if len(found) > 1:
         names = " and ".join(preset.title for preset in found)
@@ -118,7 +117,7 @@ def _recognised(raw: bytes) -> Body:
             "Choose the platform in the strategy's settings.",
         )
     if not found or content is None:
-        return _own(raw)
+        return _own(strict or read_object(raw))
     return _opened(found[0], content)
 
 
