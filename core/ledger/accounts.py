@@ -89,6 +89,11 @@ async def take_over(account: Account, height: int) -> None:
     await Account.filter(id=account.id).update(since_height=height)
 
 
+async def set_standing(account_id: int, standing: str) -> None:
+    """What dYdX lets an account do."""
+    await Account.filter(id=account_id).update(standing=standing)
+
+
 async def set_fills_height(account_id: int, height: int) -> None:
     await Account.filter(id=account_id).update(fills_height=height)
 

@@ -72,7 +72,8 @@ class Account(Model):
     `sharing`: several strategies may hold one market. `without_stop_room`: what becomes of an entry
     whose stop cannot rest on chain: refuse, or watch (by the bot). `key_lost_at`: since when the
     chain refuses the account's key. `since_height`: the block whose positions were taken over; what
-    was traded up to it is not booked. NULL until they are.
+    was traded up to it is not booked. NULL until they are. `standing`: what dYdX lets the account
+    do, as it was told last.
     """
 
     id = fields.IntField(primary_key=True)
@@ -92,6 +93,7 @@ class Account(Model):
     sharing = fields.BooleanField(default=False, db_default=False)
     without_stop_room = fields.CharField(max_length=8, default="refuse", db_default="refuse")
     key_lost_at = fields.DatetimeField(null=True)
+    standing = fields.CharField(max_length=20, default="unknown", db_default="unknown")
     state = fields.CharField(max_length=16)
     created_at = fields.DatetimeField()
 

@@ -58,9 +58,9 @@ class ComplianceBook:
         self._standings: dict[int, Standing] = {}
         self._told_all = False
 
-    def expect(self, account_id: int) -> None:
-        """An account is connected; until something is heard of it its standing is unknown."""
-        self._standings.setdefault(account_id, Standing.UNKNOWN)
+    def expect(self, account_id: int, known: Standing = Standing.UNKNOWN) -> None:
+        """An account is connected; `known` is its standing until something is heard of it."""
+        self._standings.setdefault(account_id, known)
 
     def forget(self, account_id: int) -> None:
         """An account is disconnected."""

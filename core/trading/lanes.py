@@ -26,6 +26,7 @@ from core.dydx.stream import (
 from core.ledger import accounts
 from core.ledger.models import Account
 from core.trading.account_rows import take_over
+from core.trading.compliance import Standing
 from core.trading.decision import Refusal
 from core.trading.lane import Lane
 from core.trading.market_watch import MarketWatch
@@ -174,7 +175,7 @@ class Lanes:
             self._seats[account.id] = seat
             self._by_subaccount.setdefault(_subaccount(account), {})[account.id] = seat
             await venue.stream.subscribe(account.address, account.subaccount_number)
-        venue.compliance.expect(account.id)
+        venue.compliance.expect(account.id, Standing(account.standing))
         if not await seat.check_positions():
             return False
         try:

@@ -9,7 +9,7 @@ import structlog
 from core.dydx.indexer_types import Compliance
 from core.dydx.stream import ConnectionRecovered, ConnectionTrouble, SubscriptionRefused
 from core.events import AccountStanding, Event, NewsBack, NewsMissing, OperatorNotice
-from core.ledger import outbox, traders
+from core.ledger import accounts, outbox, traders
 from core.ledger.models import Account
 from core.trading.parts import Parts
 
@@ -63,6 +63,7 @@ async def _tell_standing(parts: Parts, account: Account) -> None:
     mark = f"{standing}:{now.isoformat()}"
     async with parts.ledger.executing():
         event = AccountStanding(account.id, standing)
+        await accounts.set_standing(account.id, standing)
         await _put(parts, account.trader_id, event, f"standing:{account.id}:{mark}")
         if book.newly_all_blocked():
             notice = OperatorNotice(network, "all_blocked", len(book.blocked()), now.isoformat())

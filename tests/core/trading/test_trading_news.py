@@ -19,6 +19,7 @@ from core.events import Bell
 from core.ledger import accounts, traders
 from core.ledger.database import open_ledger
 from core.ledger.models import Account, OutgoingMessage
+from core.trading.compliance import ComplianceBook, Standing
 from core.trading.news import note_served, note_standing, tell_trouble
 from core.trading.parts import Parts
 from core.trading.venue import Venue
@@ -98,6 +99,17 @@ async def test_a_blocked_account_is_told_once_and_again_when_it_is_served(room: 
     await note_served(room.parts, room.ann)
     await note_served(room.parts, room.ann)
     assert await room.told(room.ann) == ["compliance_blocked", "served"]
+
+
+async def test_a_block_that_ended_while_the_bot_was_down_is_told(room: Room) -> None:
+    await note_standing(room.parts, room.ann, COMPLIANCE)
+    room.parts.venue.compliance = ComplianceBook()  # the process is new
+    known = (await accounts.get(room.ann.id)).standing
+    room.parts.venue.compliance.expect(room.ann.id, Standing(known))
+    await note_standing(room.parts, room.ann, COMPLIANCE)
+    await note_served(room.parts, room.ann)
+    assert await room.told(room.ann) == ["compliance_blocked", "served"]
+    assert (await accounts.get(room.ann.id)).standing == "served"
 
 
 async def test_when_every_account_is_refused_the_operator_gets_one_line(room: Room) -> None:
