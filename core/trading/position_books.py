@@ -31,18 +31,26 @@ async def with_books(views: Sequence[PositionView], rows: Sequence[Position]) ->
 
 async def _covers(rows: Sequence[Position]) -> dict[int, tuple[Cover, ...]]:
     """The orders of plans that are proved to rest on chain, and how much of its position each would
-    close as it is now.
+    close as it is now. One whose successor is not proved yet rests until that one does, since both
+    are of one transaction.
     """
     held = {row.id: row.size for row in rows if row.state == "open"}
     if not held:
         return {}
     found: dict[int, list[Cover]] = {}
-    for order in await orders.of_positions(list(held), states.RESTING):
-        if not is_guard(order) or order.state != "untriggered" or order.trigger_price is None:
+    guards = [row for row in await orders.of_positions(list(held), states.WORKING) if is_guard(row)]
+    coming = {
+        (row.position_id, row.purpose, row.created_at)
+        for row in guards
+        if row.state not in states.RESTING
+    }
+    for order in guards:
+        if order.state != "untriggered" or order.trigger_price is None:
             continue
         assert order.position_id is not None
         size = min(order.size - order.filled_size, held[order.position_id])
-        leaving = order.cancel_asked_at is not None
+        asked = order.cancel_asked_at
+        leaving = asked is not None and (order.position_id, order.purpose, asked) not in coming
         cover = Cover(order.purpose, order.trigger_price, size, leaving)
         found.setdefault(order.position_id, []).append(cover)
     return {position_id: tuple(covers) for position_id, covers in found.items()}

@@ -193,6 +193,12 @@ def _why_unfilled(order: OrderView) -> str:
             "Nothing was traded: no node confirmed the order, the chain is past its last block "
             "and shows no fill. It cannot trade any more."
         )
+    if order.kind == "post_only":
+        return (
+            "Nothing was traded: the book had a match at "
+            f"{numbers.plain(order.limit_price)} already and a post-only order takes none, or the "
+            "free collateral was too small."
+        )
     return (
         "Nothing was traded: the book had nothing within its worst price of "
         f"{numbers.plain(order.limit_price)}, or the free collateral was too small."

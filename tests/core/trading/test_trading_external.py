@@ -16,7 +16,7 @@ from core.dydx.indexer import Indexer, IndexerUnreachable
 from core.dydx.indexer_types import IndexerOrder
 from core.dydx.network import paper_network
 from core.ledger import books, plans
-from core.ledger.models import Account, Position, Strategy, Trader
+from core.ledger.models import Account, Order, Position, Strategy, Trader
 from core.trading.external import ExternalDesk
 from core.trading.holdings import PositionDesk
 from core.trading.lanes import Lanes
@@ -205,6 +205,40 @@ async def test_a_position_shows_its_shares_its_funding_and_what_each_order_cover
     )
     [listed] = await counter.positions.positions(counter.trader)
     assert listed == view
+
+
+async def test_a_stop_covers_until_its_successor_is_proved_to_rest(counter: Counter) -> None:
+    room = counter.room
+    one = await room.strategy("one")
+    await room.trade("BUY", "0.02", ENTRY, strategy=one, plan=PLAN)
+    row = await room.position()
+    moment = after(5)
+
+    async def stop(price: str, **more: Any) -> Order:
+        return await room.order(
+            position_id=row.id,
+            purpose="stop_loss",
+            side="SELL",
+            size="0.02",
+            order_flags=32,
+            good_til_block_time=1_900_000_000,
+            trigger_price=price,
+            reduce_only=True,
+            **more,
+        )
+
+    async def leaving() -> list[tuple[Decimal, bool]]:
+        view = await counter.positions.position(counter.trader, row.id)
+        return [(cover.price, cover.leaving) for cover in view.covers]
+
+    await stop("58800", state="untriggered", cancel_asked_at=moment)
+    assert await leaving() == [(D(58_800), True)]
+    successor = await stop("59000", state="accepted", created_at=moment)
+    assert await leaving() == [(D(58_800), False)]
+    await Order.filter(id=successor.id).update(state="untriggered")
+    assert await leaving() == [(D(58_800), True), (D(59_000), False)]
+    await Order.filter(id=successor.id).update(state="refused_in_block")
+    assert await leaving() == [(D(58_800), True)]
 
 
 async def test_a_closed_position_says_what_the_day_brought(counter: Counter) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from decimal import Decimal
 
 from core.trading.views import OrderView
@@ -67,3 +68,9 @@ def test_an_order_that_a_node_took_and_that_found_no_match_names_its_worst_price
     told = told_of(an_order("canceled", 0, ""))
     assert "within its worst price of 31,832" in told
     assert "free collateral" in told
+
+
+def test_a_post_only_order_that_a_node_dropped_is_not_said_to_have_found_nothing() -> None:
+    told = told_of(replace(an_order("canceled", 0, ""), kind="post_only"))
+    assert "had a match at 31,832 already" in told
+    assert "worst price" not in told
