@@ -262,8 +262,9 @@ class NodePool:
     ) -> CommittedSubaccount:
         """Committed USDC and positions; empty for an unknown one.
 
-        With `at_least` the answer belongs to that block or a later one. Raises NodeUnreachable,
-        also where no node has that block yet: the positions are then not known.
+        With `at_least` the answer belongs to that block or a later one, and so it does to the
+        `height` that it then has. Raises NodeUnreachable, also where no node has that block yet:
+        the positions are then not known.
         """
         return await self._ask_at(lambda queries: queries.subaccount(address, number), at_least)
 
@@ -271,8 +272,9 @@ class NodePool:
         """A long-term or conditional order as the chain's state holds it.
 
         With `at_least` the answer, also that the order is not there, belongs to that block or a
-        later one. Raises NodeUnreachable, also where no node has that block yet, and ValueError for
-        kinds that the chain cannot be asked for: short-term and TWAP orders.
+        later one, and so it does to the `height` that it then has. Raises NodeUnreachable, also
+        where no node has that block yet, and ValueError for kinds that the chain cannot be asked
+        for: short-term and TWAP orders.
         """
         if ref.order_flags not in (OrderFlags.LONG_TERM, OrderFlags.CONDITIONAL):
             raise ValueError("a node can be asked for long-term and conditional orders only")
@@ -356,15 +358,19 @@ class NodePool:
         wanted = at_least
 
         async def ask(queries: Queries) -> Seen:
+            # A node reads its state first and the number of its block after that, so that it may
+            # name the block behind the one it shows. What it says later is not older than that.
             seen = await query(queries)
-            if seen.height is None:
-                # A node that does not name the block: what it says later is not older.
-                tip = await queries.tip()
-                if tip.height >= wanted:
-                    seen = replace(await query(queries), height=tip.height)
-            if seen.height is None or seen.height < wanted:
-                raise CallFailed("OK", f"it has no block {wanted} yet", silent=False)
-            return seen
+            named = seen.height
+            if named is not None and named > wanted:
+                return replace(seen, height=named - 1)
+            if named is None:
+                named = (await queries.tip()).height
+            if named >= wanted:
+                seen = await query(queries)
+                if seen.height is None or seen.height >= named:
+                    return replace(seen, height=named)
+            raise CallFailed("OK", f"it has no block {wanted} yet", silent=False)
 
         return await self._ask(ask)
 

@@ -8,6 +8,7 @@ the moment the order is gone, so that new bytes could trade twice. Source: docs/
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
@@ -168,7 +169,7 @@ class Resting:
         held = sighting.order
         if held is None:
             if order.state in states.RESTING:
-                await self._settle(order, block)
+                await self._settle(order, replace(block, height=sighting.height or block.height))
             else:
                 await self._look_for_block(order, block, sighting)
             return

@@ -99,22 +99,22 @@ class OrderSweep:
         ]
         living = [row for row in ours if not _expired(row, block.height)]
         left = tuple(row for row in rows if row.order_flags and not self.wanted(row))
-        doubtful = await self._prove_gone()
+        doubtful = await self._prove_gone(max(height, block.height))
         open_ = tuple(row for row in living if row.id not in self._gone)
         done = not open_ and not doubtful and height >= self._until_height
         if open_:
             self._until_height = max(self._until_height, block.height + 1)
         return Look(open_, left, len(concerned) - len(ours), block.height, done)
 
-    async def _prove_gone(self) -> bool:
-        """An order that was cancelled is gone once the node's committed state lacks it; True while
-        one is there still.
+    async def _prove_gone(self, at_least: int) -> bool:
+        """An order that was cancelled is gone once the node's committed state lacks it, at a block
+        that the indexer and the node have; True while one is there still.
         """
         asked = {id_: ref for id_, ref in self._refs.items() if ref.order_flags in _ASKABLE}
         for order_id, ref in asked.items():
             if order_id in self._gone:
                 continue
-            if (await self.venue.node.stateful_order(ref)).order is None:
+            if (await self.venue.node.stateful_order(ref, at_least=at_least)).order is None:
                 self._gone.add(order_id)
         return any(order_id not in self._gone for order_id in asked)
 

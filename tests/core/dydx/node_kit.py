@@ -87,6 +87,7 @@ class Node(
         self.behave: Callable[[Any], Any] = accept
         self.orders: dict[int, clob.QueryStatefulOrderResponse] = {}
         self.names_height = True
+        self.torn = 0  # so many answers about orders show the state before the block they name
         self.query_delay = asyncio.Event()
         self.query_delay.set()
         self._server: grpc.aio.Server | None = None
@@ -216,6 +217,9 @@ class Books(clob_grpc.QueryServicer):  # type: ignore[misc]
 
     async def StatefulOrder(self, request: Any, context: Any) -> Any:  # noqa: N802
         await self._node.tell_height(context)
+        if self._node.torn:
+            self._node.torn -= 1
+            await context.abort(grpc.StatusCode.NOT_FOUND, "not found")
         found = self._node.orders.get(request.order_id.client_id)
         if found is None:
             await context.abort(grpc.StatusCode.NOT_FOUND, "not found")

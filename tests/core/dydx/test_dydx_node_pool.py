@@ -355,7 +355,7 @@ async def test_positions_are_read_at_the_height_that_is_needed_or_not_at_all(
 
     known = await pool.subaccount("dydx1known", 0, at_least=999)
 
-    assert known.height == 1_000
+    assert known.height == (999 if names_height else 1_000)
     assert known.exists
     assert known.positions
     with pytest.raises(NodeUnreachable, match="no block 1001"):
@@ -377,6 +377,26 @@ async def test_an_order_that_is_not_there_is_told_with_the_block_that_shows_it(
     assert (gone.height, gone.order) == (nodes[0].height, None)
     with pytest.raises(NodeUnreachable):
         await pool.stateful_order(REF, at_least=nodes[0].height + 1)
+
+
+async def test_an_order_is_not_gone_because_a_node_names_a_block_that_it_does_not_show_yet(
+    nodes: list[Node], pool_of: Pools
+) -> None:
+    node = nodes[0]
+    node.orders[REF.client_id] = clob.QueryStatefulOrderResponse(
+        order_placement=LongTermOrderPlacement(
+            order=Order(side=1, quantums=5, subticks=6, good_til_block_time=7)
+        )
+    )
+    pool = await pool_of(node)
+
+    node.torn = 1
+    placed_in_it = await pool.stateful_order(REF, at_least=node.height)
+    node.torn = 1
+    asked_before_it = await pool.stateful_order(REF, at_least=node.height - 1)
+
+    assert placed_in_it.order is not None
+    assert (asked_before_it.height, asked_before_it.order) == (node.height - 1, None)
 
 
 async def test_an_order_in_the_chains_state_is_read_whole(
