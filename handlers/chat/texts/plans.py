@@ -303,8 +303,10 @@ SAVED: Final = f"{PROVED} Saved."
 def stop_removed(position: PositionView, count: int) -> Screen:
     """Somebody cancelled the stop on chain."""
     head = Text(f"{LOOK} ", title(position), ": the stop on chain was cancelled outside the bot")
+    if count == 1:
+        return Screen(lines(head, "I placed it again."))
     if not position.stop_asks or position.state != "open":
-        return Screen(lines(head, "I placed it again." if count == 1 else "It is settled by now."))
+        return Screen(lines(head, "It is settled by now."))
     return Screen(
         lines(
             head,

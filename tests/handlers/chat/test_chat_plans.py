@@ -208,6 +208,8 @@ async def test_a_stop_cancelled_again_by_hand_is_asked_for_with_a_button(
     ann = world.user(1)
     position, _ = await adjusting(world, ann)
     asking = replace(position, stop_asks=True)
+    first = texts.stop_removed(asking, 1)
+    assert "I placed it again." in first.content.render()[0]
     screen = texts.stop_removed(asking, 2)
     assert "second time" in screen.content.render()[0]
     assert screen.keyboard is not None
