@@ -61,7 +61,8 @@ class NodeFaults:
 
     `behind_blocks`: the node stops until it is so many blocks behind the others and follows then;
     it answers and judges by what it knows. `stands_apart`: it judges, answers and tells nobody, so
-    that nothing it accepts comes into a block.
+    that nothing it accepts comes into a block. `number_ahead`: so many of the next queries, or all,
+    name the block behind the one whose state they show, as a node does that commits it just then.
     """
 
     request_lost: bool | int = False
@@ -71,6 +72,12 @@ class NodeFaults:
     down: bool = False
     behind_blocks: int = 0
     stands_apart: bool = False
+    number_ahead: bool | int = False
+
+    def take_number_ahead(self) -> bool:
+        """Whether the query at hand names the next block."""
+        taken, self.number_ahead = _take(self.number_ahead)
+        return taken
 
     def take_lost_request(self) -> bool:
         """Whether the broadcast at hand is lost on its way here."""

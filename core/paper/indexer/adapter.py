@@ -36,6 +36,7 @@ _OF_NODE: Final = {
     "node_down": "down",
     "node_behind_blocks": "behind_blocks",
     "node_stands_apart": "stands_apart",
+    "node_number_ahead": "number_ahead",
 }
 _STANDSTILL: Final = "The chain made no block in time, so this is not known to have happened."
 

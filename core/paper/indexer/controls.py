@@ -35,7 +35,8 @@ class OrderRefusal:
 @dataclass(frozen=True)
 class NodeFaults:
     """Faults of the chain (fills withheld, orders refused, no blocks, clocks ahead) and of a node
-    or of all. Counts say how many broadcasts are still to be lost; True loses all.
+    or of all. Counts say how many broadcasts are still to be lost, or queries to be
+    answered under the next block's number; True means all.
     """
 
     fill_withheld: bool = False
@@ -47,6 +48,7 @@ class NodeFaults:
     node_down: bool = False
     node_behind_blocks: int = 0
     node_stands_apart: bool = False
+    node_number_ahead: bool | int = False
     chain_halted: bool = False
     clock_skew_ms: int = 0
 

@@ -64,6 +64,7 @@ _NAMES = (
     "node_down",
     "node_behind_blocks",
     "node_stands_apart",
+    "node_number_ahead",
     "chain_halted",
     "clock_skew_ms",
     "node",
@@ -112,6 +113,7 @@ def parse_change(body: Any, node: NodeFaults, indexer: IndexerFaults) -> Change:
         node_down=_flag(body, "node_down", node.node_down),
         node_behind_blocks=_whole(body, "node_behind_blocks", node.node_behind_blocks, 1_000),
         node_stands_apart=_flag(body, "node_stands_apart", node.node_stands_apart),
+        node_number_ahead=_flag_or_count(body, "node_number_ahead", node.node_number_ahead),
         chain_halted=_flag(body, "chain_halted", node.chain_halted),
         clock_skew_ms=_whole(body, "clock_skew_ms", node.clock_skew_ms, _MAX_MS, -_MAX_MS),
     )
@@ -151,6 +153,7 @@ def shown(node: NodeFaults, indexer: IndexerFaults) -> Json:
         "node_down": node.node_down,
         "node_behind_blocks": node.node_behind_blocks,
         "node_stands_apart": node.node_stands_apart,
+        "node_number_ahead": node.node_number_ahead,
         "chain_halted": node.chain_halted,
         "clock_skew_ms": node.clock_skew_ms,
         "indexer_lag_blocks": indexer.indexer_lag_blocks,
@@ -174,6 +177,7 @@ _OF_NODE: Final = (
     "node_down",
     "node_behind_blocks",
     "node_stands_apart",
+    "node_number_ahead",
 )
 
 

@@ -76,6 +76,13 @@ class World:
         answer = await stub.GetLatestBlock(tendermint.GetLatestBlockRequest(), timeout=DEADLINE_S)
         return int(answer.block.header.height)
 
+    async def named_height(self, node: int) -> int:
+        """The block that a node names with an answer."""
+        stub = subaccounts_grpc.QueryStub(self.channels[node])
+        request = subaccounts.QueryGetSubaccountRequest(owner=self.one.address, number=0)
+        call = stub.Subaccount(request, timeout=DEADLINE_S)
+        return int(dict(await call.initial_metadata())["x-cosmos-block-height"])
+
     async def position(self, node: int = 0) -> int:
         """How many perpetuals the trader holds, by a node's committed state."""
         stub = subaccounts_grpc.QueryStub(self.channels[node])
@@ -193,6 +200,16 @@ async def test_25_a_node_behind_answers_and_judges_by_what_it_knows() -> None:
 
         await here.faults(clear=True)
         assert await here.height(1) == await here.height(0)
+
+
+async def test_a_node_may_name_the_block_behind_the_one_that_it_shows() -> None:
+    async with world() as here:
+        named = await here.named_height(1)
+        await here.faults(node=1, node_number_ahead=1)
+        assert [await here.named_height(1) for _ in range(2)] == [named + 1, named]
+        await here.faults(node=1, node_number_ahead=True)
+        assert await here.named_height(1) == named + 1
+        assert await here.named_height(0) == named
 
 
 async def test_25_a_node_that_stands_apart_accepts_and_nothing_comes_of_it() -> None:
