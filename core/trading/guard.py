@@ -314,7 +314,9 @@ class Guard:
         ours = len({(row.position_id, row.target_id) for row in living if row.living} & keys)
         spare = self._reservations.slots + (free == 0 and short_of_place(planned, living, now))
         allowed = allotted(claims, slots, held - ours, spare)
-        self._placeless = {row.id for row in planned if (row.id, STOP) not in allowed}
+        waiting = sum(1 for row in self._resting.living() if not is_guard(row))
+        lasting = allotted(claims, slots, waiting)
+        self._placeless = {row.id for row in planned if (row.id, STOP) not in lasting}
         return steps(planned, living, now, allowed, free)
 
     def _was_full(self, held: int) -> bool:

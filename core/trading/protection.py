@@ -141,15 +141,15 @@ def steps(
 
     `allowed` are the levels that have a place on chain, None for all. `free`: places that are empty
     now, None where nobody knows. The chain takes a successor together with its predecessor's cancel
-    only while a place is empty; else the predecessor goes first, but for a stop that covers more
-    than it must: it stays while a target can give up its place.
+    only while a place is empty; else the predecessor goes first, but for a stop: that one stays
+    while a target gives up its place, however long its cancel takes.
     """
     levels = [level for position in positions for level in position.levels()]
     wanted = [level for purpose in PURPOSES for level in levels if level.purpose == purpose]
     places: list[Place] = []
     making_room: list[Cancel] = []
     kept: set[int] = set()
-    yielding = any(row.purpose == "take_profit" for row in orders)
+    yielding = any(_gives_way(row, allowed) for row in orders)
     for level in wanted:
         if allowed is not None and level.key not in allowed:
             continue
@@ -161,7 +161,7 @@ def steps(
         if free is None or free > 0:
             places.append(place)
             free = None if free is None else free - 1
-        elif place.replaces is not None and not (yielding and _still_good(level, mine, now)):
+        elif place.replaces is not None and not (yielding and _is_stop_at_rest(level, mine, now)):
             making_room.append(Cancel(place.replaces))
     for position in positions:
         kept |= {
@@ -200,15 +200,18 @@ def _for_level(
     return place, {row.id for row in living}
 
 
-def _still_good(level: Wanted, mine: Sequence[GuardOrder], now: dt.datetime) -> bool:
-    """Whether a stop covers the position until there is a place for its successor."""
+def _gives_way(row: GuardOrder, allowed: Collection[Key] | None) -> bool:
+    """Whether an order is a target's whose place becomes free."""
+    if row.purpose != "take_profit":
+        return False
+    lost = allowed is not None and (row.position_id, row.target_id) not in allowed
+    return row.cancel_asked or lost
+
+
+def _is_stop_at_rest(level: Wanted, mine: Sequence[GuardOrder], now: dt.datetime) -> bool:
+    """Whether a stop rests, at whatever level, until there is a place for its successor."""
     return level.target_id == STOP and any(
-        row.committed
-        and row.living
-        and row.trigger == level.trigger
-        and row.left >= level.size
-        and row.expires_at > now
-        for row in mine
+        row.committed and row.living and row.expires_at > now for row in mine
     )
 
 

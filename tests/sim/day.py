@@ -33,6 +33,8 @@ CRASHES: Final = 3
 LEAST_ALERTS: Final = 50
 LEAST_FAULTS: Final = 20
 CALM_WITHIN_S: Final = 240.0
+PANICS: Final = 0.12
+"""In how many episodes somebody wants to be flat at once."""
 STEP: Final = Decimal("0.0001")
 
 
@@ -115,6 +117,8 @@ class Day:
             todo.append((rand.uniform(5, length), self._button))
         for _ in range(rand.randrange(1, 4)):
             todo.append((rand.uniform(3, length), self._move))
+        if self.shape.wild and rand.random() < PANICS:
+            todo.append((rand.uniform(5, length), self._panic))
         if self.shape.wild and rand.random() < 0.4:
             todo.append((rand.uniform(0, length), self._thin))
         running: list[Fault] = []
@@ -141,6 +145,7 @@ class Day:
         self.world.chain.exchange.shape_book(BookShape())
         self.world.judge.book_is_thin(False)
         await self.world.come_right(CALM_WITHIN_S)
+        await self.world.resume()
 
     # faults
 
@@ -190,7 +195,7 @@ class Day:
         strategy = self.rand.choice(person.strategies)
         tickers = sorted(person.cast.sizes)
         ticker = self.rand.choice(tickers)
-        if len(person.strategies) > 1:  # each keeps to its own markets
+        if len(person.strategies) > 1 and not person.cast.shares:  # each keeps to its own markets
             place = person.strategies.index(strategy)
             ticker = tickers[place % len(tickers)]
         return person, strategy, ticker
@@ -266,6 +271,10 @@ class Day:
         roll = self.rand.random()
         self.world.press(what, lambda desk: self._press(desk, person, what, key, roll))
 
+    def _panic(self) -> None:
+        person = self.rand.choice(self.world.people)
+        self.world.panic(person, f"p{self.world.counts['buttons']}")
+
     async def _press(self, desk: Any, person: Person, what: str, key: str, roll: float) -> None:
         if what == "cancel":
             waiting = [row for row in await desk.open_orders(person.view) if not row.protects]
@@ -330,6 +339,9 @@ _ROOMS: Final = (
     "guard",
     "intake",
     "resting",
+    "risk.panic",
+    "risk.panic_desk",
+    "risk.panic_keeper",
     "sending",
     "sentry",
     "work",

@@ -20,7 +20,7 @@ from core.dydx.node import Outcome
 from core.dydx.orders import market_draft
 from core.ledger import intents
 from core.signals.identity import body_hash
-from core.trading import bookkeeper, guard, intake, resting, sending, work
+from core.trading import bookkeeper, guard, intake, reconcile, resting, sending, work
 from core.trading.protection import STOP, Place, Step, steps
 from core.trading.views import AlertAnswer
 from tests.sim.virtual import machine_now
@@ -182,4 +182,19 @@ def intents_forgotten() -> Iterator[None]:
         return []
 
     with mock.patch.object(intents, "open_of", none):
+        yield
+
+
+@defect
+def reconciliation_skipped() -> Iterator[None]:
+    """Nobody looks what the stream has missed: neither after a reconnect nor in the rounds."""
+
+    async def run(self: Any, *, prompt: bool = False, money: bool = False) -> bool:
+        account, stream = self._account, self._parts.venue.stream
+        needs = stream.needs_backfill(account.address, account.subaccount_number)
+        if needs is not None:
+            stream.backfilled(needs)
+        return True
+
+    with mock.patch.object(reconcile.Reconciler, "run", run):
         yield

@@ -28,6 +28,7 @@ from tests.sim.money import MoneyCheck
 from tests.sim.telling import Telling
 
 if TYPE_CHECKING:
+    from tests.sim.people import Person
     from tests.sim.world import World
 
 ENDED: Final = ("done", "refused", "missed")
@@ -179,7 +180,24 @@ class Judge:
         intents = self.rows(
             f"SELECT id, kind, state FROM intent WHERE state NOT IN ({marks})", *ENDED
         )
-        return [f"intent {row['id']} ({row['kind']}) is {row['state']}" for row in intents]
+        panics = self.rows("SELECT id FROM panic WHERE state != 'done'")
+        return [
+            *(f"intent {row['id']} ({row['kind']}) is {row['state']}" for row in intents),
+            *(f"panic {row['id']} is not done" for row in panics),
+        ]
+
+    def after_panic(self, person: Person) -> None:
+        """Who called a panic that the bot has is flat, and nothing of his rests."""
+        if not self.rows("SELECT id FROM panic WHERE key LIKE ?", f"%{person.panic_key}"):
+            return
+        held, resting = (
+            self.world.chain.positions(person.key),
+            self.world.chain.resting(person.key),
+        )
+        if held or resting:
+            self.blame(
+                "panic", f"{person.cast.name} holds {held} after it, {len(resting)} orders rest"
+            )
 
     def findings(self) -> list[tuple[str, str]]:
         """What does not hold now. The bot may still be about to put it right."""
@@ -247,9 +265,19 @@ class Judge:
         ):
             sign = 1 if row["side"] == "LONG" else -1
             ledger[row["account_id"], row["ticker"]] += sign * Decimal(row["size"])
+        shares: dict[tuple[int, str], Decimal] = defaultdict(Decimal)
+        for row in self.rows("SELECT account_id, ticker, size FROM share"):
+            shares[row["account_id"], row["ticker"]] += Decimal(row["size"])
         for person in self.world.people:
             held = self.world.chain.positions(person.key)
             for ticker in self.world.chain.markets:
+                parts = shares[person.account_id, ticker]
+                if parts != held.get(ticker, Decimal(0)):
+                    self.blame(
+                        "shares",
+                        f"{person.cast.name} {ticker}: {held.get(ticker, 0)} on chain, "
+                        f"{parts} in all shares",
+                    )
                 mine = ledger[person.account_id, ticker]
                 if mine != held.get(ticker, Decimal(0)):
                     self.blame(
@@ -330,6 +358,7 @@ class Judge:
         intents = {row["id"]: row for row in self.rows("SELECT id, signal_id, source FROM intent")}
         opened: dict[str, Decimal] = defaultdict(Decimal)
         closed: dict[str, Decimal] = defaultdict(Decimal)
+        sharing = {person.key for person in self.world.people if person.cast.shares}
         for fill in self.world.chain.fills:
             uuid = _uuid(fill)
             order = orders.get(uuid) if uuid is not None else None
@@ -346,12 +375,39 @@ class Judge:
                     self.blame("not_reduce_only", f"a {order['purpose']} order in {fill.ticker}")
                 continue
             alert_id = alert_of[str(intent["signal_id"])]
+            if fill.key in sharing:
+                continue  # what is closed of a share may be opened on chain
             if not fill.reduce_only and closing.get(alert_id):
                 self.blame("not_reduce_only", f"alert {alert_id} only closes")
             opened[alert_id] += opens
             closed[alert_id] += closes
+        self._shared(alert_of, opened, closed)
         for sent in self.world.sent:
             self._alert(sent, of_alert[sent.id], opened[sent.id], closed[sent.id])
+
+    def _shared(
+        self,
+        alert_of: dict[str, str],
+        opened: dict[str, Decimal],
+        closed: dict[str, Decimal],
+    ) -> None:
+        """What alerts of strategies that share a market did to the shares. That those add up to
+        what is on chain is looked at elsewhere.
+        """
+        accounts = {p.account_id for p in self.world.people if p.cast.shares}
+        for row in self.rows(
+            "SELECT m.account_id, m.change, m.size, i.signal_id FROM share_move m "
+            "JOIN fill f ON f.fill_uuid = m.fill_uuid "
+            'JOIN "order" o ON o.order_uuid = f.order_uuid JOIN intent i ON i.id = o.intent_id '
+            "WHERE i.signal_id IS NOT NULL"
+        ):
+            if row["account_id"] in accounts:
+                change, before = Decimal(row["change"]), Decimal(row["size"])
+                before -= change
+                closes = min(abs(change), abs(before)) if before * change < 0 else Decimal(0)
+                alert_id = alert_of[str(row["signal_id"])]
+                opened[alert_id] += abs(change) - closes
+                closed[alert_id] += closes
 
     def _alert(
         self, sent: Any, rows: list[dict[str, Any]], opened: Decimal, closed: Decimal

@@ -51,7 +51,7 @@ _SMALL = {"ETH-USD": ("0.01", "0.02"), "SOL-USD": ("0.2", "0.4")}
 
 CASTS = (
     Cast(1, "Ada", 20_000, _LARGE, ("trend", "swing")),
-    Cast(2, "Ben", 10_000, _LARGE),
+    Cast(2, "Ben", 10_000, _LARGE, ("fast", "slow"), shares=True),
     Cast(3, "Cem", 130, _SMALL),
 )
 
@@ -76,6 +76,8 @@ class Person:
     view: Any = None
     account_id: int = 0
     strategies: list[Strategy] = field(default_factory=list)
+    panic_key: str | None = None
+    """Of the panic that he called in this episode."""
 
 
 @dataclass

@@ -52,7 +52,7 @@ ITS_OWN_FAULT: Final = frozenset(
         "market_in_use",
         "too_small",
         "superseded",
-        "halted",
+        "chain_limit",
     }
 )
 MOMENTS: Final = 12

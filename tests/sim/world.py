@@ -107,6 +107,8 @@ class World:
         preview = await self.ask(lambda desk: desk.preview_phrase(person.view, "paper", phrase))
         account = await self.ask(lambda desk: desk.confirm_preview(person.view, preview.token))
         person.account_id = account.id
+        if cast.shares:
+            await self.ask(lambda desk: desk.set_sharing(person.view, account.id, sharing=True))
         for name in cast.strategies:
             made = await self.ask(partial(_create, person, name))
             view = made.strategy
@@ -286,6 +288,28 @@ class World:
                 self.unexpected.append(f"button {name}: {error!r}")
 
         self._spawn(pressing())
+
+    def panic(self, person: Person, key: str) -> None:
+        """A trader wants to be flat, now."""
+        person.panic_key = key
+        self.press(f"panic of {person.cast.name}", lambda desk: desk.panic(person.view, key, None))
+
+    async def resume(self) -> None:
+        """Who called a panic is flat; he may trade again."""
+        for person in self.people:
+            if person.panic_key is None:
+                continue
+            self.judge.after_panic(person)
+            person.panic_key = None
+            while not await self._resumed(person):  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(1)
+
+    async def _resumed(self, person: Person) -> bool:
+        try:
+            await self.ask(lambda desk: desk.resume_after_panic(person.view))
+        except Died:
+            return False
+        return True
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.create_task(work)
