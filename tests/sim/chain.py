@@ -8,7 +8,9 @@ from collections import defaultdict
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
+from core.dydx.protocol import order_uuid
 from core.paper.book import BookShape
 from core.paper.governance import load_governance
 from core.paper.happenings import (
@@ -209,3 +211,12 @@ class PaperChain:
     @property
     def height(self) -> int:
         return self.exchange.height
+
+
+def uuid_of(fill: TrueFill) -> UUID | None:
+    """The id of a fill's order; None for one that no order made."""
+    if fill.client_id is None or fill.order_flags is None:
+        return None
+    return order_uuid(
+        fill.key.owner, fill.key.number, fill.client_id, fill.clob_pair_id, fill.order_flags
+    )

@@ -6,7 +6,6 @@ belongs to which alert, what it booked, which state it gave an order, what it to
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from decimal import Decimal
 from pathlib import Path
@@ -22,8 +21,9 @@ from core.paper.happenings import (
     SubaccountKey,
 )
 from tests.sim.bare import BareWatch
-from tests.sim.chain import TrueFill
+from tests.sim.chain import uuid_of
 from tests.sim.database import Reader
+from tests.sim.effects import EffectCheck
 from tests.sim.money import MoneyCheck
 from tests.sim.telling import Telling
 
@@ -53,6 +53,7 @@ class Judge:
         self.up = True
         self.telling = Telling(self)
         self._bare = BareWatch(self)
+        self._effects = EffectCheck(self)
         self._money = MoneyCheck(self)
         self._path = path
         self._reader: Reader | None = None
@@ -169,7 +170,7 @@ class Judge:
         """Nothing is said to be filled that is not."""
         if answer.body.get("status") == "FILLED":
             wanted = UUID(str(answer.body["order_id"]))
-            if not any(_uuid(fill) == wanted for fill in self.world.chain.fills):
+            if not any(uuid_of(fill) == wanted for fill in self.world.chain.fills):
                 self.blame("lie", f"alert {sent.id} was said to be filled")
 
     # when all is calm
@@ -217,7 +218,7 @@ class Judge:
         self._fills(orders)
         self._positions()
         self._orders(orders)
-        self._alerts(orders)
+        self._effects.look(orders)
         self._money.look()
         machine = self.world.machine
         for line in [*self.world.unexpected, *(machine.failures if machine else ())]:
@@ -231,7 +232,7 @@ class Judge:
         true: dict[UUID, Decimal] = defaultdict(Decimal)
         number: Counter[UUID] = Counter()
         for fill in self.world.chain.fills:
-            uuid = _uuid(fill)
+            uuid = uuid_of(fill)
             if uuid is None:
                 continue
             true[uuid] += fill.size
@@ -321,132 +322,3 @@ class Judge:
         held = chain.positions(order.key.subaccount).get(ticker, Decimal(0))
         if (held > 0) != (order.side == "SELL") or not held:
             self.blame("leftover", f"order {uuid} rests in {ticker}, where {held} is held")
-
-    def traded_since(self, sent: Any) -> bool:
-        """Whether something else than an alert traded in its market after it came."""
-        own = self.rows("SELECT id FROM signal WHERE body LIKE ?", f'%"id": "{sent.id}"%')
-        mine = {
-            UUID(str(row["order_uuid"]))
-            for signal in own
-            for row in self.rows(
-                'SELECT order_uuid FROM "order" JOIN intent ON intent.id = "order".intent_id '
-                "WHERE intent.signal_id = ?",
-                signal["id"],
-            )
-        }
-        return any(
-            fill.key == sent.strategy.owner.key
-            and fill.ticker == sent.ticker
-            and fill.at >= sent.at
-            and _uuid(fill) not in mine
-            for fill in self.world.chain.fills
-        )
-
-    def was_refused(self, sent: Any) -> bool:
-        rows = self.rows("SELECT state, body FROM signal WHERE state != 'executed'")
-        return any(json.loads(row["body"]).get("id") == sent.id for row in rows)
-
-    def _alerts(self, orders: dict[UUID, dict[str, Any]]) -> None:
-        signals = {row["id"]: row for row in self.rows("SELECT id, body, state FROM signal")}
-        of_alert: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        alert_of: dict[str, str] = {}
-        for row in signals.values():
-            alert_id = str(json.loads(row["body"]).get("id"))
-            of_alert[alert_id].append(row)
-            alert_of[str(row["id"])] = alert_id
-        closing = {sent.id: sent.opens == 0 for sent in self.world.sent}
-        intents = {row["id"]: row for row in self.rows("SELECT id, signal_id, source FROM intent")}
-        opened: dict[str, Decimal] = defaultdict(Decimal)
-        closed: dict[str, Decimal] = defaultdict(Decimal)
-        sharing = {person.key for person in self.world.people if person.cast.shares}
-        for fill in self.world.chain.fills:
-            uuid = _uuid(fill)
-            order = orders.get(uuid) if uuid is not None else None
-            if order is None:
-                continue
-            opens, closes = _parts(fill)
-            intent = intents.get(order["intent_id"])
-            if intent is None or intent["signal_id"] is None:
-                if opens:
-                    self.blame(
-                        "doubled", f"a {order['purpose']} order opened {opens} {fill.ticker}"
-                    )
-                if not fill.reduce_only:
-                    self.blame("not_reduce_only", f"a {order['purpose']} order in {fill.ticker}")
-                continue
-            alert_id = alert_of[str(intent["signal_id"])]
-            if fill.key in sharing:
-                continue  # what is closed of a share may be opened on chain
-            if not fill.reduce_only and closing.get(alert_id):
-                self.blame("not_reduce_only", f"alert {alert_id} only closes")
-            opened[alert_id] += opens
-            closed[alert_id] += closes
-        self._shared(alert_of, opened, closed)
-        for sent in self.world.sent:
-            self._alert(sent, of_alert[sent.id], opened[sent.id], closed[sent.id])
-
-    def _shared(
-        self,
-        alert_of: dict[str, str],
-        opened: dict[str, Decimal],
-        closed: dict[str, Decimal],
-    ) -> None:
-        """What alerts of strategies that share a market did to the shares. That those add up to
-        what is on chain is looked at elsewhere.
-        """
-        accounts = {p.account_id for p in self.world.people if p.cast.shares}
-        for row in self.rows(
-            "SELECT m.account_id, m.change, m.size, i.signal_id FROM share_move m "
-            "JOIN fill f ON f.fill_uuid = m.fill_uuid "
-            'JOIN "order" o ON o.order_uuid = f.order_uuid JOIN intent i ON i.id = o.intent_id '
-            "WHERE i.signal_id IS NOT NULL"
-        ):
-            if row["account_id"] in accounts:
-                change, before = Decimal(row["change"]), Decimal(row["size"])
-                before -= change
-                closes = min(abs(change), abs(before)) if before * change < 0 else Decimal(0)
-                alert_id = alert_of[str(row["signal_id"])]
-                opened[alert_id] += abs(change) - closes
-                closed[alert_id] += closes
-
-    def _alert(
-        self, sent: Any, rows: list[dict[str, Any]], opened: Decimal, closed: Decimal
-    ) -> None:
-        if len(rows) > 1:
-            self.blame("doubled", f"alert {sent.id} is {len(rows)} signals")
-        if sent.accepted and not rows:
-            self.blame("lost", f"alert {sent.id} was accepted and is nowhere")
-        for row in rows:
-            if row["state"] not in ("executed", "refused", "missed"):
-                self.blame("lost", f"alert {sent.id} ({sent.action}) is still {row['state']}")
-            if row["state"] == "missed" and (opened or closed):
-                self.blame("lives", f"alert {sent.id} is missed and traded {opened + closed}")
-        if opened > sent.opens:
-            self.blame(
-                "doubled",
-                f"alert {sent.id} ({sent.action}) opened {opened.normalize():f}, "
-                f"{sent.opens} was meant",
-            )
-        if sent.closes is not None and closed > sent.closes:
-            self.blame(
-                "doubled",
-                f"alert {sent.id} ({sent.action}) closed {closed.normalize():f}, "
-                f"{sent.closes} was meant",
-            )
-
-
-def _uuid(fill: TrueFill) -> UUID | None:
-    if fill.client_id is None or fill.order_flags is None:
-        return None
-    return order_uuid(
-        fill.key.owner, fill.key.number, fill.client_id, fill.clob_pair_id, fill.order_flags
-    )
-
-
-def _parts(fill: TrueFill) -> tuple[Decimal, Decimal]:
-    """What a fill opened and what it closed."""
-    signed = fill.size if fill.side == "BUY" else -fill.size
-    if fill.before * signed >= 0:
-        return fill.size, Decimal(0)
-    closes = min(fill.size, abs(fill.before))
-    return fill.size - closes, closes

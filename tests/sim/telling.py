@@ -7,8 +7,10 @@ import json
 from collections import Counter, deque
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 from core.paper.happenings import SubaccountKey
+from tests.sim.chain import uuid_of
 
 if TYPE_CHECKING:
     from tests.sim.judge import Judge
@@ -148,7 +150,7 @@ class Telling:
                 self._judge.blame("lie", f"{where} is said to have drifted and is {wanted}")
         if self._judge.restless:
             return
-        if not self._judge.traded_since(sent) and not self._judge.was_refused(sent):
+        if not self._traded_since(sent) and not self._was_refused(sent):
             self._judge.blame("alarm", f"{where} did not come to {wanted}, and nothing else traded")
 
     def _target(self, strategy_id: int, ticker: str) -> Sent | None:
@@ -158,6 +160,30 @@ class Telling:
             if sent.strategy.id == strategy_id and sent.ticker == ticker and sent.target
         ]
         return found[-1] if found else None
+
+    def _traded_since(self, sent: Sent) -> bool:
+        """Whether something else than an alert traded in its market after it came."""
+        own = self._judge.rows("SELECT id FROM signal WHERE body LIKE ?", f'%"id": "{sent.id}"%')
+        mine = {
+            UUID(str(row["order_uuid"]))
+            for signal in own
+            for row in self._judge.rows(
+                'SELECT order_uuid FROM "order" JOIN intent ON intent.id = "order".intent_id '
+                "WHERE intent.signal_id = ?",
+                signal["id"],
+            )
+        }
+        return any(
+            fill.key == sent.strategy.owner.key
+            and fill.ticker == sent.ticker
+            and fill.at >= sent.at
+            and uuid_of(fill) not in mine
+            for fill in self._world.chain.fills
+        )
+
+    def _was_refused(self, sent: Sent) -> bool:
+        rows = self._judge.rows("SELECT state, body FROM signal WHERE state != 'executed'")
+        return any(json.loads(row["body"]).get("id") == sent.id for row in rows)
 
     # refusals
 

@@ -1,0 +1,58 @@
+"""Two strategies in one market, and a trader who wants to be flat at once."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from tests.sim import virtual
+from tests.sim.people import CASTS
+from tests.sim.world import World
+
+pytestmark = [
+    pytest.mark.timeout(600),
+    pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+SHARING = [cast for cast in CASTS if cast.shares]
+BTC = "BTC-USD"
+
+
+def test_each_strategy_closes_its_own_share_and_a_panic_leaves_nothing(
+    shop: Path, tmp_path: Path
+) -> None:
+    async def work(loop: virtual.VirtualLoop) -> list[str]:
+        world = World(loop, 1, tmp_path, shop / "template.db", casts=tuple(SHARING[:1]))
+        await world.open()
+        try:
+            ben = world.people[0]
+            fast, slow = ben.strategies
+            seen = []
+            for strategy, action, fields in (
+                (fast, "buy", {"size": "0.03"}),
+                (slow, "short", {"size": "0.01"}),
+                (fast, "close", {}),
+            ):
+                world.post(strategy, BTC, action, fields)
+                await world.come_right(60)
+                seen.append(world.chain.positions(ben.key).get(BTC))
+            assert seen == [Decimal("0.03"), Decimal("0.02"), Decimal("-0.01")]
+
+            world.post(slow, "ETH-USD", "buy", {"size": "0.5"})
+            await asyncio.sleep(2)
+            world.panic(ben, "p1")
+            await world.come_right(120)
+            assert world.chain.positions(ben.key) == {}
+            assert world.chain.resting(ben.key) == []
+            await world.resume()
+            world.post(fast, BTC, "buy", {"size": "0.01"})
+            await world.come_right(60)
+            assert world.chain.positions(ben.key) == {BTC: Decimal("0.01")}
+            return world.judge.violations
+        finally:
+            await world.close()
+
+    assert virtual.run(work) == []
