@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
+from core.ledger import raw
 from core.ledger.models import AdminLink, Trader
 
 
@@ -23,6 +24,17 @@ async def add(telegram_id: int, name: str, role: str, now: dt.datetime) -> Trade
     return await Trader.create(
         telegram_id=telegram_id, name=name[:128], role=role, reachable=True, created_at=now
     )
+
+
+async def meet(telegram_id: int, name: str, role: str, now: dt.datetime) -> tuple[Trader, bool]:
+    """The trader of a Telegram user, made with this role where there is none; whether he was made
+    now. Two messages of a newcomer may be worked at once.
+    """
+    row = Trader(
+        telegram_id=telegram_id, name=name[:128], role=role, reachable=True, created_at=now
+    )
+    is_new = await raw.insert_if_absent(row, conflict="telegram_id")
+    return await Trader.get(telegram_id=telegram_id), is_new
 
 
 async def set_role(trader_id: int, role: str) -> None:

@@ -41,8 +41,8 @@ class PeopleDesk:
             role = "admin"
         now = self._office.clock.now()
         async with self._office.ledger.executing():
-            row = await traders.add(telegram_id, name, role, now)
-            if role == "pending":
+            row, is_new = await traders.meet(telegram_id, name, role, now)
+            if is_new and role == "pending":
                 for admin in await traders.with_role("admin"):
                     await outbox.put(
                         admin.id, AccessAsked(row.id), key=f"asked:{row.id}:{admin.id}", now=now
@@ -91,10 +91,8 @@ class PeopleDesk:
         async with self._office.ledger.executing():
             if not await traders.use_admin_link(link.id, now):
                 raise DeskError("link_used", "This admin link was used before. It works once.")
-            row = await traders.by_telegram_id(telegram_id)
-            if row is None:
-                row = await traders.add(telegram_id, name, "admin", now)
-            else:
+            row, is_new = await traders.meet(telegram_id, name, "admin", now)
+            if not is_new:
                 await traders.set_role(row.id, "admin")
                 row.role = "admin"
             for pending in await traders.with_role("pending"):
