@@ -28,6 +28,8 @@ log = structlog.get_logger(__name__)
 OVERLAP_BLOCKS = 50
 UNREAD_S = 60.0
 """How long a difference is left unsaid while no fills can be read that may explain it."""
+YOUNGER_BLOCKS = 2
+"""By how many blocks a node's state may be younger than the one that is known of it."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,8 @@ class Reconciler:
                 continue
             self._suspected[ticker] = first
             unread = read_to is None and one.at - first.at >= UNREAD_S
-            if ticker not in self._told and (unread or (read_to or 0) >= first.height):
+            past = (read_to or 0) > first.height + YOUNGER_BLOCKS
+            if ticker not in self._told and (unread or past):
                 self._told[ticker] = one
                 await self._tell(ticker, one)
 
