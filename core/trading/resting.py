@@ -234,7 +234,15 @@ class Resting:
             await self._send_again(order)
 
     async def _send_again(self, order: Order) -> None:
-        """The same bytes once more: a block takes them once, however often they come."""
+        """The same bytes once more: a block takes them once, however often they come. Not those of
+        an order that is still being sent, or that was decided while it was looked up: what no node
+        was given may have been made anew by then.
+        """
+        if self._sender.has_in_hand(order):
+            return
+        fresh = await orders.get(order.id)
+        if fresh is None or fresh.state not in ("unknown", "broadcasting"):
+            return
         self._parts.ledger.check_granted()
         answer = await self._parts.venue.broadcast(order.tx, resend=True)
         if answer.outcome is Outcome.ACCEPTED and order.state == "unknown":

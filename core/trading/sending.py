@@ -94,6 +94,7 @@ class Sender:
         self._parts = parts
         self._equity_at: float | None = None
         self._slots: int | None = None
+        self._in_hand: set[int] = set()
 
     @property
     def _owner(self) -> Owner:
@@ -233,7 +234,10 @@ class Sender:
         return await self._parts.venue.broadcast(signed.tx, copies=COPIES_OF_CLOSES)
 
     async def send(self, order: Order, received_at: dt.datetime | None = None) -> Broadcast:
-        """Broadcasts the stored bytes: once, or a few times while they reach no node at all."""
+        """Broadcasts the stored bytes: once, or a few times while they reach no node at all. Until
+        `record` has the answer nobody else may send them.
+        """
+        self._in_hand.add(order.id)
         started = self._parts.clock.now()
         copies = COPIES_OF_CLOSES if order.reduce_only else 1
         self._parts.ledger.check_granted()
@@ -251,6 +255,15 @@ class Sender:
 
     async def record(self, order: Order, answer: Broadcast) -> Order:
         """Writes down what the nodes answered; a fill that came first is not overwritten."""
+        recorded = await self._record(order, answer)
+        self._in_hand.discard(order.id)
+        return recorded
+
+    def has_in_hand(self, order: Order) -> bool:
+        """Whether an order is being sent, or its answer is not written down yet."""
+        return order.id in self._in_hand
+
+    async def _record(self, order: Order, answer: Broadcast) -> Order:
         now = self._parts.clock.now()
         state = _STATE_OF[answer.outcome]
         states.check_transition("broadcasting", state)
