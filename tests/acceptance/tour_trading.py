@@ -129,10 +129,10 @@ async def asks(tour: Tour) -> None:
 
 
 async def rest(strategy: Strategy, resting: str, price: str) -> None:
-    """Has a limit order wait in the book; right after a start the bot may keep what the chain lets
-    it place for stops.
+    """Has a limit order wait in the book; the bot may keep what the chain lets it place in these
+    blocks for stops.
     """
-    for _ in range(5):
+    for _ in range(30):
         await strategy.alert("buy", LINK, size="3", type="limit", price=price)
         found = await strategy.ends("executed", "running", *OVER)
         if found["state"] != "refused":
