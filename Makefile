@@ -49,7 +49,7 @@ soak: $(STAMP) ## Simulated days for SOAK_MINUTES (30); with SOAK_OPTIONS=--teet
 	$(BIN)/python -m tests.sim $(SOAK_OPTIONS)
 
 failpoints: $(STAMP) ## Kill the bot behind every durable write and every send, on both databases
-	$(BIN)/python -m pytest -s tests/acceptance/test_acceptance_failpoints.py \
+	PERPGRAM_TOUR=1 $(BIN)/python -m pytest -s tests/acceptance/test_acceptance_failpoints.py \
 		tests/acceptance/test_acceptance_failpoints_postgres.py
 
 lint: $(STAMP) ## Style, format, types and the walls between the rooms

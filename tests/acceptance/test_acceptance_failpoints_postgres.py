@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from tests.acceptance.tour_of_deaths import die_everywhere
 from tests.ledgers import Ledgers
 
 
+@pytest.mark.skipif("PERPGRAM_TOUR" not in os.environ, reason="make failpoints runs it")
 @pytest.mark.timeout(2400)
 async def test_a_bot_that_dies_at_every_failpoint_on_postgres_loses_and_doubles_nothing(
     tmp_path: Path, postgres_ledgers: Ledgers, nursery: Nursery

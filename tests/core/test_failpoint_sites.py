@@ -27,7 +27,7 @@ def test_nothing_is_sent_beside_the_modules_that_pass_failpoints() -> None:
     [
         ("core.trading.executor", "_stored", "commit"),  # orders.add commits for its caller
         ("core.trading.intake", "_store_alert", "commit"),  # so does signals.accept
-        ("core.trading.sending", "record", "commit"),  # and orders.record_answer
+        ("core.trading.sending", "_record", "commit"),  # and orders.record_answer
         ("core.trading.sending", "send", "send"),
         ("core.trading.work", "_cancel_entry", "commit"),
         ("core.trading.connections", "open_paper_account", "send"),
