@@ -101,9 +101,9 @@ class Lanes:
     async def refresh(self, account_id: int) -> None:
         """What was decided or found about an account changed in the ledger."""
         if account_id in self._seats:
-            self._take_over(await accounts.get(account_id))
+            self._refresh_seat(await accounts.get(account_id))
 
-    def _take_over(self, row: Account) -> None:
+    def _refresh_seat(self, row: Account) -> None:
         """Has an account's lane know what the ledger says of it now."""
         seat = self._seats.get(row.id)
         if seat is not None:
@@ -216,7 +216,7 @@ class Lanes:
         """Opens lanes that wait, takes up alerts that nobody works, looks at every plan again."""
         active = await accounts.active()
         for row in active:
-            self._take_over(row)
+            self._refresh_seat(row)
         await self._open_waiting(active)
         for venue in self.venues.values():
             await venue.ask_price_source()

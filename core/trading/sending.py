@@ -240,14 +240,18 @@ class Sender:
         self._in_hand.add(order.id)
         started = self._parts.clock.now()
         copies = COPIES_OF_CLOSES if order.reduce_only else 1
-        self._parts.ledger.check_granted()
-        answer = await self._parts.venue.broadcast(order.tx, copies=copies)
-        for pause_s in SEND_AGAIN_AFTER_S:
-            if answer.outcome is not Outcome.UNSENT:
-                break
-            await self._parts.clock.sleep(pause_s)
+        try:
             self._parts.ledger.check_granted()
             answer = await self._parts.venue.broadcast(order.tx, copies=copies)
+            for pause_s in SEND_AGAIN_AFTER_S:
+                if answer.outcome is not Outcome.UNSENT:
+                    break
+                await self._parts.clock.sleep(pause_s)
+                self._parts.ledger.check_granted()
+                answer = await self._parts.venue.broadcast(order.tx, copies=copies)
+        except BaseException:
+            self._in_hand.discard(order.id)
+            raise
         if received_at is not None:
             own_s = (started - received_at).total_seconds()
             self._parts.observer.broadcast(own_s, answer.outcome.value)
@@ -255,9 +259,10 @@ class Sender:
 
     async def record(self, order: Order, answer: Broadcast) -> Order:
         """Writes down what the nodes answered; a fill that came first is not overwritten."""
-        recorded = await self._record(order, answer)
-        self._in_hand.discard(order.id)
-        return recorded
+        try:
+            return await self._record(order, answer)
+        finally:
+            self._in_hand.discard(order.id)
 
     def has_in_hand(self, order: Order) -> bool:
         """Whether an order is being sent, or its answer is not written down yet."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -24,7 +25,7 @@ from tortoise.exceptions import IntegrityError, OperationalError
 from core.ledger.alone import undeclared
 from core.ledger.engines.owner import Owner
 from core.ledger.raw import Unmet
-from core.ledger.tasks import settle
+from core.ledger.tasks import settle, spawn
 
 Prepared = tuple[str, list[Any], bool]
 Rows = list[dict[str, Any]]
@@ -47,6 +48,7 @@ class LedgerSqliteClient(SqliteClient):
     def __init__(self, file_path: str, **kwargs: Any) -> None:
         super().__init__(file_path, **kwargs)
         self._asked: list[_Asked] = []
+        self._committing: asyncio.Task[None] | None = None
 
     async def transact(self, statements: list[Prepared]) -> list[Rows]:
         """BEGIN IMMEDIATE, the statements, COMMIT in one step of the driver's thread.
@@ -56,18 +58,26 @@ class LedgerSqliteClient(SqliteClient):
         """
         asked = _Asked(statements, asyncio.get_running_loop().create_future())
         self._asked.append(asked)
+        if self._committing is None or self._committing.done():
+            self._committing = spawn(self._commit_asked())
         try:
-            async with self.acquire_connection() as connection:
-                if asked in self._asked:
-                    group = self._asked[:COMMITTED_AT_ONCE]
-                    del self._asked[:COMMITTED_AT_ONCE]
-                    await settle(_commit_group(connection, group))
-        except BaseException:
+            return await asked.outcome
+        except asyncio.CancelledError:
             if asked in self._asked:
                 self._asked.remove(asked)
-            asked.outcome.cancel()
             raise
-        return await asked.outcome
+
+    async def _commit_asked(self) -> None:
+        """Commits group by group until nobody waits; others have their turn in between."""
+        while self._asked:
+            try:
+                async with self.acquire_connection() as connection:
+                    group = self._asked[:COMMITTED_AT_ONCE]
+                    del self._asked[:COMMITTED_AT_ONCE]
+                    await _commit_group(connection, group)
+            except Exception as error:  # the file cannot be opened
+                group, self._asked = self._asked, []
+                _tell(group, [error] * len(group))
 
     def _in_transaction(self) -> TransactionContext:
         return _Transaction(_TransactionClient(self), self._lock)
@@ -156,6 +166,10 @@ async def _commit_group(connection: Any, group: list[_Asked]) -> None:
         )
     except Exception as error:
         told = [error] * len(group)
+    _tell(group, told)
+
+
+def _tell(group: Sequence[_Asked], told: Sequence[list[Rows] | Exception]) -> None:
     for asked, found in zip(group, told, strict=True):
         if asked.outcome.done():  # who asked was cancelled
             continue
