@@ -152,10 +152,12 @@ class Notifier:
         if self._sweeping is None:
             self._sweeping = asyncio.create_task(self._sweep())
         by_trader: dict[int, list[OutgoingMessage]] = {}
+        # what is read of somebody who is served meanwhile may have been sent when it comes here
+        served = set(self._traders)
         for row in await self._outbox.due(self._clock.now(), BATCH):
             by_trader.setdefault(row.trader_id, []).append(row)
         for trader_id, rows in by_trader.items():
-            if trader_id not in self._traders:
+            if trader_id not in served:
                 self._traders[trader_id] = asyncio.create_task(self._serve(trader_id, rows))
 
     async def _sweep(self) -> None:

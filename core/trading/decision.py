@@ -22,6 +22,10 @@ class Refusal(Exception):
         self.text = text
 
 
+class Crowded(Refusal):
+    """The chain takes no such order in these blocks; in one of the next it may."""
+
+
 class Missed(Refusal):
     """An intent came too late to act on."""
 

@@ -29,7 +29,7 @@ from core.ledger.models import Account, Intent, Order, Position
 from core.signals.alert import Action, Alert, Force, OrderKind, SizeUnit
 from core.trading import states
 from core.trading.course import Course, Leg, Made, next_leg
-from core.trading.decision import Held, Refusal, Wish, decide
+from core.trading.decision import Crowded, Held, Refusal, Wish, decide
 from core.trading.parts import Parts
 from core.trading.permits import (
     SUPERSEDED,
@@ -327,14 +327,17 @@ class Executor:
             ) from None
 
     def _sign_resting(self, draft: OrderDraft, view: View) -> tuple[SignedTx, int]:
-        """An order that goes into the chain's state, if the chain's limits leave room for it."""
+        """An order that goes into the chain's state, if the chain's limits leave room for it.
+        Raises Crowded where they may soon.
+        """
         assert view.moment is not None
         assert view.room is not None
         try:
             view.room.take(len(self._resting.living()), Priority.ENTRY)
             stateful = self._sender.sign_stateful([draft], view.moment)
         except NoRoom as full:
-            raise Refusal("chain_limit", f"The order was not sent: {full}.") from None
+            refusal = Crowded if full.passes else Refusal
+            raise refusal("chain_limit", f"The order was not sent: {full}.") from None
         return stateful.signed, stateful.nonce
 
     def _draft(self, intent: Intent, leg: Leg, view: View) -> OrderDraft:

@@ -39,7 +39,13 @@ _BLOCKS_SINCE: Final = 3
 
 
 class NoRoom(Exception):
-    """The chain's limits leave no room for another order just now; the text says which."""
+    """The chain's limits leave no room for another order just now; the text says which. `passes`:
+    a few blocks may be enough.
+    """
+
+    def __init__(self, text: str, *, passes: bool = True) -> None:
+        super().__init__(text)
+        self.passes = passes
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,8 @@ class Room:
         Raises NoRoom, and nothing is counted.
         """
         if self.slots is not None and held >= self.slots:
-            raise NoRoom(f"the account's equity allows {self.slots} orders in the chain's state")
+            text = f"the account's equity allows {self.slots} orders in the chain's state"
+            raise NoRoom(text, passes=False)
         if not self.budget.take(self.height, 1, priority):
             raise NoRoom("the chain takes no more orders of this address in these blocks")
 

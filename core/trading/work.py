@@ -16,7 +16,7 @@ from core.ledger import intents, orders, positions
 from core.ledger.models import Intent, Order
 from core.signals.alert import Action
 from core.trading.course import Course
-from core.trading.decision import Refusal
+from core.trading.decision import Crowded, Refusal
 from core.trading.endings import Endings
 from core.trading.executor import UNREACHABLE, Executor, refusal_of
 from core.trading.following import LOOK_EVERY_S, RETRY_PAUSE_S, Following
@@ -38,6 +38,7 @@ log = structlog.get_logger(__name__)
 CLOSE_FOR: Final = dt.timedelta(minutes=15)
 CANCEL_AGAIN_S: Final = 2.0
 FLAT_WITHIN_S: Final = 60.0
+ROOM_WITHIN_S: Final = 5.0
 RUSH_FOR_S: Final = 1.5
 LONGEST_PAUSE_S: Final = 30.0
 NOTHING_HELD: Final = frozenset({"nothing_to_close", "nothing_to_do"})
@@ -246,6 +247,32 @@ class Work:
             await self._flat_on_node(last.clob_pair_id)
             await self._without_leftovers(last.ticker)
 
+    async def _stored(self, job: Job, made: list[Order]) -> Working | None:
+        """Decides and stores the intent's next order; None when there is none to make. The chain
+        takes few orders per block: for a moment this waits until it takes another. Raises Refusal.
+        """
+        clock = self._parts.clock
+        until = clock.monotonic() + ROOM_WITHIN_S
+        while True:
+            try:
+                return await self._stored_now(job, made)
+            except Crowded:
+                if clock.monotonic() >= until or self._closing:
+                    raise
+            await clock.sleep(LOOK_EVERY_S)
+
+    async def _stored_now(self, job: Job, made: list[Order]) -> Working | None:
+        intent = job.intent
+        view = await self._executor.look(intent)
+        async with self._bench.lock:
+            prepared = await self._executor.prepare(intent, view, made, cut=job.cut.is_set())
+            if prepared is None:
+                return None
+            working = self._following.follow(prepared.order, prove_now=False)
+            if prepared.reservation is not None:
+                self._bench.spawn(_release_after(working, prepared.reservation))
+            return working
+
     async def _flat_on_node(self, clob_pair_id: int) -> None:
         """Waits until a node has committed that nothing is held in a market. Raises Refusal."""
         account, clock = self._bench.account, self._parts.clock
@@ -266,15 +293,10 @@ class Work:
         """Decides, stores the signed order, sends it once, records the answer."""
         intent = job.intent
         await self._parts.rush.calm(RUSH_FOR_S)
-        view = await self._executor.look(intent)
-        async with self._bench.lock:
-            prepared = await self._executor.prepare(intent, view, made, cut=job.cut.is_set())
-            if prepared is None:
-                return None
-            order = prepared.order
-            working = self._following.follow(order, prove_now=False)
-            if prepared.reservation is not None:
-                self._bench.spawn(_release_after(working, prepared.reservation))
+        working = await self._stored(job, made)
+        if working is None:
+            return None
+        order = working.order
         try:
             answer = await self._sender.send(order, _received_at(intent))
             if answer.outcome is Outcome.ACCEPTED:

@@ -125,6 +125,14 @@ async def test_an_order_that_waits_is_cancelled_by_an_alert_and_the_stop_stays(d
     await until(nothing_left)
 
 
+async def test_orders_that_come_faster_than_the_chain_takes_them_all_rest(desk: House) -> None:
+    prices = [str((await desk.oracle(TICKER)) * Decimal(f"0.9{nth}") // 1) for nth in range(4)]
+    for price in prices:
+        answer = await desk.alert("buy", size="0.002", type="limit", price=price, id=price)
+        assert answer["status"] in ("ACCEPTED", "PENDING"), answer
+    await desk.rests(*[("LIMIT", "BUY", "0.002")] * len(prices), within_s=40)
+
+
 async def test_sync_makes_the_chart_s_position_the_target(desk: House) -> None:
     async def chart(position: str, size: str) -> None:
         await desk.alert("buy", sync=True, market_position=position, market_position_size=size)

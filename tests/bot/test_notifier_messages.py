@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from decimal import Decimal
@@ -23,6 +24,7 @@ from core.events import (
     SignalRefused,
     StopRemoved,
 )
+from core.ledger.models import OutgoingMessage
 from core.trading.views import IntentView, TraderView
 from tests.handlers.chat.chat_world import ChatWorld, chat_world
 
@@ -291,6 +293,27 @@ async def test_a_change_during_sending_is_sent_afterwards(world: ChatWorld) -> N
     cards = [one for one in ann.screen() if "received" in one.text]
     assert len(cards) == 1
     assert "½ Close 0.0150 BTC" in cards[0].labels()
+
+
+async def test_what_was_read_while_it_was_being_sent_is_not_sent_again(world: ChatWorld) -> None:
+    ann = world.user(1)
+    await world.start(ann)
+    position = world.desk.open_position(await world.trader(ann))
+    await world.notify()
+    world.desk.finish_position(position.id)
+    real = world.outbox.due
+
+    async def comes_late(now: dt.datetime, limit: int) -> list[OutgoingMessage]:
+        found = await real(now, limit)
+        await world.notifier.settled()
+        return found
+
+    await world.notifier.start_due()
+    world.outbox.due = comes_late  # type: ignore[method-assign]
+    await world.notifier.start_due()
+    world.outbox.due = real  # type: ignore[method-assign]
+    await world.notify()
+    assert len([one for one in ann.screen() if one.text.startswith("✳️")]) == 1
 
 
 async def test_a_ledger_that_fails_makes_no_hot_loop(world: ChatWorld) -> None:

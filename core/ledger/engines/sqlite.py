@@ -31,7 +31,7 @@ Prepared = tuple[str, list[Any], bool]
 Rows = list[dict[str, Any]]
 
 
-COMMITTED_AT_ONCE: Final = 64
+COMMITTED_AT_ONCE: Final = 512
 
 
 @dataclass(eq=False)
