@@ -18,6 +18,7 @@ import structlog
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from bot import collector
 from bot.chat import ChatSide
 from bot.errors import StartRefused
 from bot.gauges import Gauges, MetricObserver
@@ -53,7 +54,9 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Process:
-    """The running parts, for those who look at them."""
+    """The running parts, for those who look at them. `connecting`: until the networks are reached
+    and the accounts have their lanes.
+    """
 
     ledger: Ledger
     desk: LiveDesk
@@ -61,6 +64,7 @@ class Process:
     venues: dict[NetworkName, Venue]
     chat: ChatSide
     http_port: int
+    connecting: asyncio.Task[None]
 
 
 async def run(settings: Settings, *, until_stdin_closes: bool = False) -> None:
@@ -69,6 +73,7 @@ async def run(settings: Settings, *, until_stdin_closes: bool = False) -> None:
     """
     set_up_logs(settings.log_level)
     forbid_core_dumps()
+    collector.collect_seldom()
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -79,6 +84,7 @@ async def run(settings: Settings, *, until_stdin_closes: bool = False) -> None:
         dependency.check()
         settings.refuse_unready()
         async with started(settings) as process:
+            process.connecting.add_done_callback(lambda _: collector.settle_in())
             await _until(stopped, process.ledger)
         if process.ledger.lost.is_set():
             raise StartRefused("the ledger's lock was lost; another process may be executing now")
@@ -172,7 +178,7 @@ async def started(
         stack.callback(scheduler.shutdown, wait=False)
         stack.push_async_callback(watches.gap.stop)
         stack.callback(listener.drain)
-        yield Process(ledger, desk, lanes, venues, chat, listener.port)
+        yield Process(ledger, desk, lanes, venues, chat, listener.port, connecting)
         log.info("stopping")
 
 

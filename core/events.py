@@ -8,7 +8,7 @@ more than one poll.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -21,9 +21,10 @@ class Event:
 
     def payload(self) -> dict[str, Any]:
         """The fields in JSON's types."""
+        values = ((field.name, getattr(self, field.name)) for field in fields(self))
         return {
             key: value if isinstance(value, int | bool | type(None)) else str(value)
-            for key, value in asdict(self).items()
+            for key, value in values
         }
 
 

@@ -79,17 +79,18 @@ def putting(
 ) -> raw.Statement:
     """What `put` does, as a statement of a batch."""
     card = isinstance(event, SignalChanged)
-    row = OutgoingMessage(
-        trader_id=trader_id,
-        kind=event.kind,
-        key=card_key(event.signal_id) if isinstance(event, SignalChanged) else key,
-        payload=event.payload(),
-        signal_id=event.signal_id if isinstance(event, SignalChanged) else signal_id,
-        state=LIVE,
-        created_at=now,
-        changed_at=now,
-    )
-    return raw.insertion(row, conflict="key", otherwise=_CHANGED if card else None)
+    values = {
+        "trader_id": trader_id,
+        "kind": event.kind,
+        "key": card_key(event.signal_id) if isinstance(event, SignalChanged) else key,
+        "payload": event.payload(),
+        "signal_id": event.signal_id if isinstance(event, SignalChanged) else signal_id,
+        "state": LIVE,
+        "created_at": now,
+        "changed_at": now,
+    }
+    otherwise = _CHANGED if card else None
+    return raw.insertion_of(OutgoingMessage, values, conflict="key", otherwise=otherwise)
 
 
 def card_key(signal_id: UUID) -> str:

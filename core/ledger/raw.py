@@ -92,6 +92,29 @@ def insertion(
     return Statement(sql, tuple(values))
 
 
+def insertion_of(
+    model: type[Model],
+    values: Mapping[str, Any],
+    *,
+    conflict: str,
+    otherwise: str | None = None,
+) -> Statement:
+    """INSERT of a row of which only these columns are given; the database has defaults for the
+    rest. For what is written often: no model is made. See `insertion`.
+    """
+    fields = model._meta.fields_map
+    sql = _inserting_names(model, tuple(values), conflict, otherwise)
+    placed = tuple(fields[name].to_db_value(value, model) for name, value in values.items())
+    return Statement(sql, placed)
+
+
+@lru_cache(maxsize=256)
+def _inserting_names(
+    model: type[Model], names: tuple[str, ...], conflict: str | None, otherwise: str | None
+) -> str:
+    return _insert_sql(model, names, ["{}"] * len(names), conflict, otherwise)
+
+
 @lru_cache(maxsize=256)
 def _inserting(
     model: type[Model],
@@ -104,14 +127,28 @@ def _inserting(
     """
     meta, found = model._meta, dict(computed)
     names = [name for name in meta.fields_db_projection if not meta.fields_map[name].generated]
+    places = [found.get(name, "{}") for name in names]
+    sql = _insert_sql(model, names, places, conflict, otherwise)
+    return sql, [(name, None if name in found else meta.fields_map[name]) for name in names]
+
+
+def _insert_sql(
+    model: type[Model],
+    names: Sequence[str],
+    places: Sequence[str],
+    conflict: str | None,
+    otherwise: str | None,
+) -> str:
+    meta = model._meta
     columns = ", ".join(f'"{meta.fields_db_projection[name]}"' for name in names)
-    places = ", ".join(found.get(name, "{}") for name in names)
     action = ""
     if conflict is not None:
         action = f' ON CONFLICT ("{conflict}") DO '
         action += "NOTHING" if otherwise is None else f"UPDATE SET {otherwise}"
-    sql = f'INSERT INTO "{meta.db_table}" ({columns}) VALUES ({places}){action} RETURNING "id"'  # noqa: S608
-    return sql, [(name, None if name in found else meta.fields_map[name]) for name in names]
+    return (
+        f'INSERT INTO "{meta.db_table}" ({columns}) VALUES ({", ".join(places)}){action} '  # noqa: S608
+        'RETURNING "id"'
+    )
 
 
 async def insert_if_absent(row: Model, *, conflict: str, otherwise: str | None = None) -> bool:
@@ -128,7 +165,11 @@ def _is_sqlite(connection: Any) -> bool:
 
 
 def _placed(statement: Statement, sqlite: bool) -> str:
-    count = len(statement.values)
+    return _with_places(statement.sql, len(statement.values), sqlite)
+
+
+@lru_cache(maxsize=1024)
+def _with_places(sql: str, count: int, sqlite: bool) -> str:
     if sqlite:
-        return statement.sql.format(*["?"] * count)
-    return statement.sql.format(*[f"${place}" for place in range(1, count + 1)])
+        return sql.format(*["?"] * count)
+    return sql.format(*[f"${place}" for place in range(1, count + 1)])

@@ -34,6 +34,7 @@ async def accept(
     `since`, or when the strategy was moved to another account meanwhile.
     """
     account_id = signal.account_id
+    # first of all, as it makes the next statement see what another transaction stored before it
     numbered = raw.Statement(
         'UPDATE "account" SET "last_sequence" = "last_sequence" + 1 WHERE "id" = {} '
         'RETURNING "last_sequence"',

@@ -211,18 +211,18 @@ class AlertDesk:
         lane = self._office.lanes.get(strategy.account_id)
         if intent is None or lane is None:
             return await self._answer(signal, duplicate=duplicate)
-        left_s = (
-            self._office.settings.answer_within_s
-            - (self._office.clock.now() - received_at).total_seconds()
-        )
         outcome = lane.submit(intent)
-        with self._office.rush.at_desk():
-            await asyncio.wait([outcome], timeout=max(left_s, 0.05))
-            pressed = self._office.rush.pressed
+        if not self._office.rush.pressed:  # else its turn comes after the answer's time anyway
+            left_s = (
+                self._office.settings.answer_within_s
+                - (self._office.clock.now() - received_at).total_seconds()
+            )
+            with self._office.rush.at_desk():
+                await asyncio.wait([outcome], timeout=max(left_s, 0.05))
         order = outcome.result() if outcome.done() else None
         if order is not None:
             return _answer_of(signal, order, duplicate=False, taken=True)
-        if pressed and not outcome.done():
+        if self._office.rush.pressed and not outcome.done():
             return _answer_of(signal, None, duplicate=False)
         return await self._answer(await signals.get(signal.id) or signal, duplicate=False)
 

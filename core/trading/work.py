@@ -39,7 +39,7 @@ CLOSE_FOR: Final = dt.timedelta(minutes=15)
 CANCEL_AGAIN_S: Final = 2.0
 FLAT_WITHIN_S: Final = 60.0
 ROOM_WITHIN_S: Final = 5.0
-RUSH_FOR_S: Final = 1.5
+RUSH_FOR_S: Final = 5.0
 LONGEST_PAUSE_S: Final = 30.0
 NOTHING_HELD: Final = frozenset({"nothing_to_close", "nothing_to_do"})
 

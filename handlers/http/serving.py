@@ -105,6 +105,7 @@ class _EdgeServer(web.Server):
         self._options: dict[str, Any] = plain._kwargs
         self._headers_within_s = headers_within_s
         self._max_connections = max_connections
+        self._open = 0
         self._by_address: Counter[str] = Counter()
 
     def __call__(self) -> web.RequestHandler:
@@ -115,14 +116,16 @@ class _EdgeServer(web.Server):
         """Whether one more connection is taken, and counts it. A proxy's address is not bounded by
         itself: everybody comes from there.
         """
-        if len(self.connections) >= self._max_connections:
+        if self._open >= self._max_connections:
             return False
         if _is_public(address) and self._by_address[address] >= self._max_connections // 2:
             return False
+        self._open += 1
         self._by_address[address] += 1
         return True
 
     def left(self, address: str) -> None:
+        self._open -= 1
         self._by_address[address] -= 1
         if self._by_address[address] <= 0:
             del self._by_address[address]

@@ -214,13 +214,17 @@ async def measure(alerts: int, accounts: int) -> dict[str, Any]:
                     )
                     rest_s = await settled(ledger)
                 with sqlite3.connect(ledger) as database:
-                    states = dict(
-                        database.execute("SELECT state, count(*) FROM signal GROUP BY state")
-                    )
+                    states = {
+                        " ".join(filter(None, (state, reason))): count
+                        for state, reason, count in database.execute(
+                            "SELECT state, reason_code, count(*) FROM signal GROUP BY 1, 2"
+                        )
+                    }
                 waits = sorted(shot.answered - shot.sent for shot in shots)
                 return {
                     "alerts": alerts,
                     "accounts": accounts,
+                    "last_sent_s": round(max(shot.sent for shot in shots), 2),
                     "durable_s": round(stored_s, 2),
                     "answered_p50_s": round(waits[len(waits) // 2], 3),
                     "answered_p99_s": round(waits[int(len(waits) * 0.99)], 3),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ from tortoise.exceptions import IntegrityError, OperationalError
 
 from core.ledger.alone import undeclared
 from core.ledger.engines.owner import Owner
+from core.ledger.engines.turns import Turns
 from core.ledger.raw import Unmet
 from core.ledger.tasks import settle, spawn
 
@@ -47,6 +48,8 @@ class LedgerSqliteClient(SqliteClient):
 
     def __init__(self, file_path: str, **kwargs: Any) -> None:
         super().__init__(file_path, **kwargs)
+        self._turns = Turns()
+        self._lock = self._turns  # type: ignore[assignment]
         self._asked: list[_Asked] = []
         self._committing: asyncio.Task[None] | None = None
 
@@ -68,16 +71,22 @@ class LedgerSqliteClient(SqliteClient):
             raise
 
     async def _commit_asked(self) -> None:
-        """Commits group by group until nobody waits; others have their turn in between."""
+        """Commits group by group until nobody waits, each before all that wait for the connection
+        already; between two groups another has its turn.
+        """
         while self._asked:
+            await self._turns.acquire(next_turn=True)
             try:
-                async with self.acquire_connection() as connection:
-                    group = self._asked[:COMMITTED_AT_ONCE]
-                    del self._asked[:COMMITTED_AT_ONCE]
-                    await _commit_group(connection, group)
+                if self._connection is None:
+                    await self.create_connection(with_db=True)
+                group = self._asked[:COMMITTED_AT_ONCE]
+                del self._asked[:COMMITTED_AT_ONCE]
+                await _commit_group(self._connection, group)
             except Exception as error:  # the file cannot be opened
                 group, self._asked = self._asked, []
                 _tell(group, [error] * len(group))
+            finally:
+                self._turns.release()
 
     def _in_transaction(self) -> TransactionContext:
         return _Transaction(_TransactionClient(self), self._lock)
@@ -185,9 +194,20 @@ def _transact(
     """The transactions of a group as one; it is over, one way or the other, when the thread takes
     other work. Raises where nothing of any of them is stored.
     """
+    try:  # nothing fails in the usual group
+        return _transacted(connection, group, _run_all)
+    except (sqlite3.Error, Unmet) as error:
+        return [error] if len(group) == 1 else _transacted(connection, group, _run_whole)
+
+
+def _transacted(
+    connection: sqlite3.Connection,
+    group: list[list[Prepared]],
+    run: Callable[[sqlite3.Connection, list[Prepared]], list[Rows] | Exception],
+) -> list[list[Rows] | Exception]:
     connection.execute("BEGIN IMMEDIATE")
     try:
-        told = [_run_whole(connection, statements) for statements in group]
+        told = [run(connection, statements) for statements in group]
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
