@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 from collections.abc import Coroutine
 from decimal import Decimal
@@ -35,6 +36,7 @@ log = structlog.get_logger(__name__)
 
 NOTED_EVERY = dt.timedelta(minutes=1)
 NOTED_WITHIN_S = 10.0
+READ_WITHIN_S = 0.4
 NOT_FOUND = AlertAnswer(404, {"success": False, "error": "not_found"})
 
 _STATUS_OF_ORDER = {
@@ -222,9 +224,11 @@ class AlertDesk:
         order = outcome.result() if outcome.done() else None
         if order is not None:
             return _answer_of(signal, order, duplicate=False, taken=True)
-        if self._office.rush.pressed and not outcome.done():
-            return _answer_of(signal, None, duplicate=False)
-        return await self._answer(await signals.get(signal.id) or signal, duplicate=False)
+        if not self._office.rush.pressed:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(READ_WITHIN_S):
+                    return await self._answer(await signals.get(signal.id) or signal)
+        return _answer_of(signal, None, duplicate=False)  # it is stored, and that is what counts
 
     async def _store_alert(
         self,
@@ -274,7 +278,7 @@ class AlertDesk:
         async with self._office.ledger.executing():
             await strategies.note_alert(strategy.id, received_at, first=first)
 
-    async def _answer(self, signal: Signal, *, duplicate: bool) -> AlertAnswer:
+    async def _answer(self, signal: Signal, *, duplicate: bool = False) -> AlertAnswer:
         made = [order for order in await orders.of_signal(signal.id) if not is_guard(order)]
         return _answer_of(signal, made[-1] if made else None, duplicate=duplicate)
 

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from typing import Final
 
 PRESSED_BEYOND: Final = 32
-BURST: Final = 32
-BURST_WITHIN_S: Final = 0.5
+BURST: Final = 10
+BURST_WITHIN_S: Final = 0.2
 
 
 class Rush:
