@@ -84,6 +84,7 @@ class Guard:
         self._refused_at: tuple[float, int] | None = None
         self._bareness = Bareness(bench)
         self._placeless: set[int] = set()
+        self._waiting_stops: set[int] = set()
         self._reservations = Reservations(self._expect, self._expect_no_more)
 
     @property
@@ -205,6 +206,7 @@ class Guard:
             await self._run()
         finally:
             self.book.close()  # the lane ends: nothing of this account is watched here any more
+            self._wait_for_stops_of(set())
 
     async def _run(self) -> None:
         while True:
@@ -274,6 +276,9 @@ class Guard:
         room = self._room_to_trail()
         planned = [self.book.wanted(row, living, room) for row in rows.values()]
         todo = self._steps(planned, living)
+        self._wait_for_stops_of(
+            {step.position_id for step in todo if isinstance(step, Place) and step.is_stop}
+        )
         for step in todo:
             if isinstance(step, Cancel):
                 await self._resting.cancel(guards[step.order_id])
@@ -360,7 +365,6 @@ class Guard:
         if is_met(step.purpose, step.trigger, row.long, market.oracle_price):
             return  # it would be carried out at once; the watch does that at a better price
         replaced = guards.get(step.replaces) if step.replaces is not None else None
-        waits = f"stop:{row.position.id}"
         try:
             moment = await self._sender.moment()
             room = await self._sender.room(moment)
@@ -370,12 +374,14 @@ class Guard:
             log.warning("a plan's level has no order", position=row.position.id, error=str(error))
             return
         except NoRoom as error:
-            if step.purpose == "stop_loss":
-                self._expect(waits, 1)  # nothing that can wait takes the next placement
+            if step.is_stop:
+                # nothing that can wait takes the next placement
+                self._waiting_stops.add(step.position_id)
+                self._expect(_stop_key(step.position_id), 1)
             log.info("a plan's level waits", position=row.position.id, reason=str(error))
             return
-        if step.purpose == "stop_loss":
-            self._expect_no_more(waits)
+        if step.is_stop:
+            self._wait_for_stops_of(self._waiting_stops - {step.position_id})
         answer = await self._sender.send(stored)
         async with self._bench.lock:
             fresh = await self._sender.record(stored, answer)
@@ -395,6 +401,14 @@ class Guard:
             code=answer.code,
         )
 
+    def _wait_for_stops_of(self, position_ids: set[int]) -> None:
+        """Keeps placements back for the waiting stops of these positions only: those of others were
+        placed, or are not wanted any more.
+        """
+        for position_id in self._waiting_stops - position_ids:
+            self._expect_no_more(_stop_key(position_id))
+        self._waiting_stops &= position_ids
+
     async def _store(
         self,
         step: Place,
@@ -407,12 +421,11 @@ class Guard:
         """The row of a plan's order, with the bytes to send. The caller holds the lock."""
         account, position = self._bench.account, row.position
         held = len(self._resting.living()) - (replaced is not None)
-        is_stop = step.purpose == "stop_loss"
         # one that only moves can wait; one that is to cover more cannot
         moves = replaced is not None and replaced.size - replaced.filled_size >= step.size
-        trails = is_stop and moves and row.plan.trailing is not None
-        room.take(held, Priority.PROTECTION if is_stop and not trails else Priority.ENTRY)
-        make = stop_market_draft if is_stop else take_profit_market_draft
+        trails = step.is_stop and moves and row.plan.trailing is not None
+        room.take(held, Priority.PROTECTION if step.is_stop and not trails else Priority.ENTRY)
+        make = stop_market_draft if step.is_stop else take_profit_market_draft
         draft = make(
             address=account.address,
             number=account.subaccount_number,
@@ -424,13 +437,13 @@ class Guard:
             good_til_block_time=moment.end_of(PLAN_LIFETIME_S),
             # a target that can only be had far below its price is better left to the watch
             slippage_bps=self._parts.stop_slippage_bps
-            if is_stop
+            if step.is_stop
             else self._parts.default_slippage_bps,
         )
         drafts: list[OrderDraft | CancelDraft] = [draft]
         if replaced is not None:
             drafts.insert(0, cancel_of(account, replaced))
-        stateful = self._sender.sign_stateful(drafts, moment, urgent=is_stop)
+        stateful = self._sender.sign_stateful(drafts, moment, urgent=step.is_stop)
         order = order_row(
             account,
             draft,
@@ -441,10 +454,14 @@ class Guard:
             purpose=step.purpose,
             nonce=stateful.nonce,
             position_id=position.id,
-            target_id=None if is_stop else step.target_id,
+            target_id=None if step.is_stop else step.target_id,
             signal_id=position.signal_id,
         )
         await orders.add(self._parts.ledger, order, f"plan of position {position.id}", replaced)
         account.next_client_id = orders.following(draft.client_id)
         self._resting.follow(order)
         return order
+
+
+def _stop_key(position_id: int) -> str:
+    return f"stop:{position_id}"

@@ -119,6 +119,10 @@ class Place:
     replaces: int | None
     target_id: int = STOP
 
+    @property
+    def is_stop(self) -> bool:
+        return self.purpose == "stop_loss"
+
 
 @dataclass(frozen=True)
 class Cancel:

@@ -138,6 +138,31 @@ async def test_a_trailing_stop_of_a_position_that_grew_waits_for_no_placement_th
     await house.rests(("STOP_LIMIT", BTC, "0.002"), within_s=10)
 
 
+async def test_no_placement_is_kept_for_a_stop_whose_position_is_gone(house: GuardHouse) -> None:
+    await house.buy(BTC, "0.001", a_plan())
+    await house.rests(("STOP_LIMIT", BTC, "0.001"))
+    budget, height = house.lane._sender.budget, house.venue.stream.height
+    assert budget is not None
+    assert height is not None
+    budget.configure(((1000, 3),))
+    while budget.take(height, 1, Priority.PROTECTION):
+        pass
+
+    await house.buy("ETH-USD", "0.01", a_plan())
+
+    async def waits() -> bool:
+        return budget.left(height + 10_000) == 2  # of three, one is for the stop
+
+    await until(waits)
+    await house.trade(Action.CLOSE, "ETH-USD", "0.01")
+    await house.holds("ETH-USD", "0")
+
+    async def let_go() -> bool:
+        return budget.left(height + 10_000) == 3
+
+    await until(let_go)
+
+
 async def test_break_even_follows_the_first_target(house: GuardHouse) -> None:
     plan = a_plan(take_profit=LADDER[:2], break_even={"at": None, "beyond": None})
     held = await house.buy(BTC, "0.001", plan)
