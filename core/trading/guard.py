@@ -207,6 +207,7 @@ class Guard:
         finally:
             self.book.close()  # the lane ends: nothing of this account is watched here any more
             self._wait_for_stops_of(set())
+            self._reservations.close()
 
     async def _run(self) -> None:
         while True:

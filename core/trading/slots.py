@@ -146,9 +146,13 @@ class Reservations:
         key = f"{name}:{self._next}"
         self._held[key] = needs_slot
         self._expect(key, 1)
+        return Reservation(room, lambda: self._give_back(key))
 
-        def release() -> None:
-            if self._held.pop(key, None) is not None:
-                self._expect_no_more(key)
+    def close(self) -> None:
+        """Gives back whatever is still reserved."""
+        for key in tuple(self._held):
+            self._give_back(key)
 
-        return Reservation(room, release)
+    def _give_back(self, key: str) -> None:
+        if self._held.pop(key, None) is not None:
+            self._expect_no_more(key)

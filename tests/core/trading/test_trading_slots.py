@@ -119,6 +119,12 @@ def test_entries_at_once_never_take_the_same_place() -> None:
     assert kept.slots == 0
     assert not expected
 
+    late = kept.make("BTC-USD", StopRoom.FREE, needs_slot=True)
+    kept.close()
+    late.release()
+    assert kept.slots == 0
+    assert not expected
+
 
 @given(
     st.lists(
