@@ -40,6 +40,7 @@ BATCH: Final = 100
 BATCH_GRACE_S: Final = 2.0
 AGAIN_S: Final = 0.5
 HOLD_S: Final = 60.0
+ANSWER_WITHIN_S: Final = 20.0
 DRAIN_S: Final = 10.0
 BACKOFF_S: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 REFUSED_PAUSE_S: Final = 30.0
@@ -260,7 +261,9 @@ class TelegramIntake:
             await self._pause(BACKOFF_S[min(failures, len(BACKOFF_S)) - 1])
 
     def webhook_handler(self, secret: str) -> Callable[[web.Request], Any]:
-        """A handler for the route that Telegram calls."""
+        """A handler for the route that Telegram calls. It answers when the update was worked, or
+        after 20 seconds: what a crash cuts off before comes again.
+        """
         expected = secret.encode()
 
         async def handle(request: web.Request) -> web.Response:
@@ -278,11 +281,14 @@ class TelegramIntake:
             if not isinstance(raw, dict) or not isinstance(raw.get("update_id"), int):
                 return web.Response(status=400)
             try:
-                await self.accept(raw)
+                task = await self.accept(raw)
             except Exception as error:
                 log.error("an update could not be stored", error=type(error).__name__)
                 return web.Response(status=503)
-            return web.Response()
+            if task is not None:
+                await asyncio.wait({task}, timeout=ANSWER_WITHIN_S)
+            cut_off = task is not None and task.cancelled()
+            return web.Response(status=503 if cut_off else 200)
 
         return handle
 

@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 
 NOTED_EVERY = dt.timedelta(minutes=1)
 NOTED_WITHIN_S = 10.0
-READ_WITHIN_S = 0.4
+ANSWERED_WITHIN_S = 2.0
 NOT_FOUND = AlertAnswer(404, {"success": False, "error": "not_found"})
 
 _STATUS_OF_ORDER = {
@@ -215,20 +215,21 @@ class AlertDesk:
             return await self._answer(signal, duplicate=duplicate)
         outcome = lane.submit(intent)
         if not self._office.rush.pressed:  # else its turn comes after the answer's time anyway
-            left_s = (
-                self._office.settings.answer_within_s
-                - (self._office.clock.now() - received_at).total_seconds()
-            )
+            left_s = self._office.settings.answer_within_s - self._age_s(received_at)
             with self._office.rush.at_desk():
                 await asyncio.wait([outcome], timeout=max(left_s, 0.05))
         order = outcome.result() if outcome.done() else None
         if order is not None:
             return _answer_of(signal, order, duplicate=False, taken=True)
         if not self._office.rush.pressed:
+            left_s = ANSWERED_WITHIN_S - self._age_s(received_at)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(READ_WITHIN_S):
+                async with asyncio.timeout(max(left_s, 0.05)):
                     return await self._answer(await signals.get(signal.id) or signal)
         return _answer_of(signal, None, duplicate=False)  # it is stored, and that is what counts
+
+    def _age_s(self, received_at: dt.datetime) -> float:
+        return (self._office.clock.now() - received_at).total_seconds()
 
     async def _store_alert(
         self,

@@ -339,6 +339,36 @@ async def test_a_posted_update_is_worked_once(hook: tuple[ChatWorld, str]) -> No
     assert len([one for one in world.user(1).screen() if one.sender == "bot"]) == 1
 
 
+async def test_an_update_is_answered_when_it_was_worked(hook: tuple[ChatWorld, str]) -> None:
+    world, url = hook
+    async with (
+        aiohttp.ClientSession(headers={SECRET_HEADER: "s3cret_Token"}) as session,
+        session.post(url, json=update_of(world, 5, "/start")) as answer,
+    ):
+        assert answer.status == 200
+        assert world.updates.states == {5: "done"}
+
+
+async def test_an_update_that_the_end_cuts_off_is_asked_for_again(
+    hook: tuple[ChatWorld, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, url = hook
+    begun = asyncio.Event()
+
+    async def hangs(*_: Any) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(world.intake, "_feed", hangs)
+    async with aiohttp.ClientSession(headers={SECRET_HEADER: "s3cret_Token"}) as session:
+        asked = asyncio.create_task(session.post(url, json=update_of(world, 5, "/start")))
+        await begun.wait()
+        await world.intake.close(drain_s=0.01)
+        async with await asked as answer:
+            assert answer.status == 503
+    assert world.updates.states[5] not in ("done", "failed")
+
+
 @pytest.mark.parametrize("secret", [None, "", "wrong", "s3cret_Tokeñ", "s3cret_Token "])
 async def test_without_the_secret_there_is_nothing_there(
     hook: tuple[ChatWorld, str], secret: str | None
