@@ -307,11 +307,26 @@ class Judge:
                     self.blame("lives", f"order {uuid} is {known['state']} and rests on chain")
         for uuid, found in resting.items():
             self._leftover(uuid, found.order)
+        self._twins([row for uuid, row in orders.items() if uuid in resting])
         for uuid, row in orders.items():
             if row["state"] in RESTS and uuid not in resting:
                 self.blame("lives", f"order {uuid} is {row['state']} and not on chain")
             if row["state"] in LIMBO and uuid not in resting:
                 self.blame("limbo", f"order {uuid} ({row['purpose']}) is still {row['state']}")
+
+    def _twins(self, resting: list[dict[str, Any]]) -> None:
+        """One order rests for each level of a plan, and one for each entry that waits."""
+        served = Counter(
+            (row["position_id"], row["target_id"], row["intent_id"], row["purpose"])
+            for row in resting
+        )
+        for (position, target, intent, purpose), count in served.items():
+            if count > 1:
+                place = f"target {target}" if target else purpose
+                self.blame(
+                    "twin",
+                    f"{count} orders rest for {place} of position {position}, intent {intent}",
+                )
 
     def _leftover(self, uuid: UUID, order: Any) -> None:
         """A plan's order has a position of its own to close."""
