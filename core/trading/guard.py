@@ -285,7 +285,12 @@ class Guard:
                 await self._resting.cancel(guards[step.order_id])
             else:
                 await self._place(step, rows[step.position_id], guards)
-        leaving = [row for row in self._resting.living() if row.cancel_asked_at is not None]
+        leaving = [
+            row
+            for row in self._resting.living()
+            if row.cancel_asked_at is not None
+            and not (row.position_id in rows and self._resting.is_being_replaced(row))
+        ]
         leaving += await self._outliving(leaving)
         for order in leaving:
             await self._resting.cancel(order)

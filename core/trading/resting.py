@@ -125,7 +125,7 @@ class Resting:
         if order.state not in states.RESTING:
             age_s = (self._parts.clock.now() - order.created_at).total_seconds()
             return age_s >= STREAM_TELLS_WITHIN_S
-        if order.cancel_asked_at is not None or order.state in ("triggered", "dead"):
+        if order.cancel_asked_at is not None or order.state in states.TRIGGERED:
             return True
         if self._streamed(order):
             return looked is None or now - looked >= LOOK_AT_REST_S
@@ -215,6 +215,7 @@ class Resting:
         if judged is Fate.REFUSED and found is not None:
             evidence = f"block {found.height}: {found.codespace} {found.code}"
             async with self._bench.lock:
+                await self._keep_replaced(order)
                 await self._step(
                     order,
                     "refused_in_block",
@@ -229,6 +230,7 @@ class Resting:
         elif judged is Fate.DEAD:
             evidence = f"its nonce is over at block {tip.height}; neither node nor indexer know it"
             async with self._bench.lock:
+                await self._keep_replaced(order)
                 await self._step(order, "expired", evidence)
         elif found is None and order.state in ("unknown", "broadcasting"):
             await self._send_again(order)
@@ -317,9 +319,36 @@ class Resting:
             code=answer.code,
         )
 
+    def is_being_replaced(self, order: Order) -> bool:
+        """Whether the transaction that replaces an order is undecided: it cancels this one with it,
+        or leaves it as the only one there is.
+        """
+        return any(
+            _replaces(one, order) and one.state not in states.RESTING
+            for one in self._living.values()
+        )
+
+    async def _keep_replaced(self, dead: Order) -> None:
+        """The transaction of an order did nothing: what it was to replace stays. The caller holds
+        the lock.
+        """
+        for order in self.living():
+            if _replaces(dead, order):
+                async with self._parts.ledger.executing():
+                    await orders.ask_cancel(order, None)
+
     def exits(self, ticker: str) -> list[Order]:
         """The orders that may still close something in a market."""
         return [one for one in self._living.values() if one.ticker == ticker and one.reduce_only]
+
+
+def _replaces(successor: Order, order: Order) -> bool:
+    """Whether an order was stored together with the mark that this one is to be cancelled."""
+    return (
+        order.id < successor.id
+        and order.position_id == successor.position_id
+        and order.cancel_asked_at == successor.created_at
+    )
 
 
 def _committed_state(order: Order, status: str) -> str | None:

@@ -15,6 +15,7 @@ from core.dydx.node import NodeUnreachable, Outcome
 from core.ledger import intents, orders, positions
 from core.ledger.models import Intent, Order
 from core.signals.alert import Action
+from core.trading import states
 from core.trading.course import Course
 from core.trading.decision import Crowded, Refusal
 from core.trading.endings import Endings
@@ -23,7 +24,7 @@ from core.trading.following import LOOK_EVERY_S, RETRY_PAUSE_S, Following
 from core.trading.guard import Guard
 from core.trading.guard_rows import is_guard
 from core.trading.parking import Mock, Parked
-from core.trading.permits import SUPERSEDED, check_intent_age
+from core.trading.permits import SUPERSEDED, check_intent_age, speaks_for_strategy
 from core.trading.proof import Working
 from core.trading.resting import Resting
 from core.trading.rows import opens
@@ -41,6 +42,10 @@ FLAT_WITHIN_S: Final = 60.0
 ROOM_WITHIN_S: Final = 5.0
 RUSH_FOR_S: Final = 5.0
 LONGEST_PAUSE_S: Final = 30.0
+CLOSED_MEANWHILE: Final = (
+    "nothing_to_close",
+    "The position was closed before this could be; nothing of this alert was traded.",
+)
 NOTHING_HELD: Final = frozenset({"nothing_to_close", "nothing_to_do"})
 
 
@@ -131,6 +136,8 @@ class Work:
             made = await self._made(intent, rows)
             if job.overtakes and not at_once:
                 await self._cut_entries(intent)
+                if await self._awaits_closes(intent):
+                    continue
             try:
                 order = await self._next_order(job, made, rows)
             except Refusal as refusal:
@@ -145,6 +152,8 @@ class Work:
             if order is not None:
                 rows = [*rows, order]
             elif not await self._awaits_entries(job):
+                if not made:
+                    raise Refusal(*CLOSED_MEANWHILE)
                 await self._endings.finish(intent, made)
                 return
 
@@ -168,10 +177,13 @@ class Work:
         await self._without_leftovers(ticker)
 
     async def _without_leftovers(self, ticker: str) -> None:
-        """Waits until no order of an earlier position may trade in a market."""
+        """Waits until no order of an earlier position may trade in a market, and none that was
+        triggered may just be making the open one an earlier one.
+        """
         while exits := self._resting.exits(ticker):
             held = await positions.open_in(self._bench.account.id, ticker)
-            if all(order.position_id == (held.id if held else None) for order in exits):
+            of_held = all(order.position_id == (held.id if held else None) for order in exits)
+            if of_held and not any(order.state in states.TRIGGERED for order in exits):
                 return
             self._guard.wake()
             await self._parts.clock.sleep(LOOK_EVERY_S)
@@ -324,6 +336,24 @@ class Work:
         if entries:
             await self._parts.clock.sleep(LOOK_EVERY_S)
         return bool(entries)
+
+    async def _awaits_closes(self, intent: Intent) -> bool:
+        """Whether a close has to look again: another one of the same strategy is not proved over,
+        and the chain caps neither at the position, as it holds the shares of others too. Waits a
+        moment then.
+        """
+        if not speaks_for_strategy(intent):
+            return False
+        unsettled = [row.order for row in self._following.unsettled(str(intent.payload["ticker"]))]
+        closes = [
+            row
+            for row in unsettled
+            if not opens(row) and not row.reduce_only and row.intent_id != intent.id
+        ]
+        mine = await self._spoken_for(intent, closes) if closes else []
+        if mine:
+            await self._parts.clock.sleep(LOOK_EVERY_S)
+        return bool(mine)
 
     async def _cut_entries(self, intent: Intent) -> None:
         """Cancels the entries of a market that may still fill. The chain's nodes remember a cancel
