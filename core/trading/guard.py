@@ -25,6 +25,7 @@ from core.ledger.models import Intent, Order
 from core.trading.bareness import Bareness
 from core.trading.decision import Refusal
 from core.trading.guard_rows import guard_order, is_guard
+from core.trading.patience import Patience
 from core.trading.plan_book import Held, PlanBook
 from core.trading.protection import (
     STOP,
@@ -57,6 +58,8 @@ RETRY_PAUSE_S: Final = 2.0
 LOOK_EVERY_S: Final = 5.0
 TEND_EVERY_S: Final = 15.0
 FULL_FOR_S: Final = 15.0
+STOP_WAITS_S: Final = 8.0
+TARGET_WAITS_S: Final = 30.0
 PLAN_LIFETIME_S: Final = 90 * 86_400
 FAR: Final = Decimal(1_000_000)
 
@@ -85,6 +88,7 @@ class Guard:
         self._bareness = Bareness(bench)
         self._placeless: set[int] = set()
         self._waiting_stops: set[int] = set()
+        self._patience = Patience(self._parts.clock)
         self._reservations = Reservations(self._expect, self._expect_no_more)
 
     @property
@@ -280,10 +284,13 @@ class Guard:
         self._wait_for_stops_of(
             {step.position_id for step in todo if isinstance(step, Place) and step.is_stop}
         )
+        self._patience.keep(
+            {(step.position_id, step.target_id) for step in todo if isinstance(step, Place)}
+        )
         for step in todo:
             if isinstance(step, Cancel):
                 await self._resting.cancel(guards[step.order_id])
-            else:
+            elif self._patience.is_over((step.position_id, step.target_id)):
                 await self._place(step, rows[step.position_id], guards)
         leaving = [
             row
@@ -391,6 +398,11 @@ class Guard:
         answer = await self._sender.send(stored)
         async with self._bench.lock:
             fresh = await self._sender.record(stored, answer)
+        self._patience.note(
+            (step.position_id, step.target_id),
+            refused=answer.outcome is Outcome.REFUSED,
+            longest_s=STOP_WAITS_S if step.is_stop else TARGET_WAITS_S,
+        )
         if (answer.codespace, answer.code) == ("clob", 10001):
             held = len(self._resting.living()) - 1
             self._refused_at = (self._parts.clock.monotonic(), held)

@@ -8,10 +8,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from core.dydx.protocol import ConditionType
 from core.paper.book import BookShape
+from core.signals.alert import Level
+from core.trading.plan_change import StopTo
 from tests.sim import virtual
 from tests.sim.people import CASTS
 from tests.sim.world import World
@@ -95,3 +99,26 @@ def test_a_stop_that_was_met_and_is_not_closed_yet_is_told_within_fifteen_second
             await world.close()
 
     assert virtual.run(work) == [(True, 0), (True, 1)]
+
+
+def test_a_stop_stays_until_the_one_that_replaces_it_is_proved(shop: Path, tmp_path: Path) -> None:
+    async def act(world: World) -> None:
+        person = world.people[0]
+        for wire in world.chain.nodes:
+            wire.node.faults.request_lost = 1
+        (held,) = await world.ask(lambda desk: desk.positions(person.view))
+        price = Decimal(int(world.chain.price("BTC-USD") * 98 / 100))
+        change = StopTo(Level(price=price))
+        await world.ask(lambda desk: desk.adjust_plan(person.view, held.id, held.version, change))
+        for _ in range(60):
+            await asyncio.sleep(0.5)
+            stops = [row for row in world.chain.resting(person.key) if _is_whole_stop(row.order)]
+            assert stops, "the position is bare"
+        scale = world.chain.markets["BTC-USD"].scale
+        assert [scale.price_of(row.order.trigger_subticks) for row in stops] == [price]
+
+    assert _live(shop, tmp_path, act) == []
+
+
+def _is_whole_stop(order: Any) -> bool:
+    return bool(order.condition_type == ConditionType.STOP_LOSS and order.quantums == 200_000_000)

@@ -56,3 +56,33 @@ def test_each_strategy_closes_its_own_share_and_a_panic_leaves_nothing(
             await world.close()
 
     assert virtual.run(work) == []
+
+
+def test_a_close_that_comes_behind_a_reversal_of_the_same_share_closes_nothing_twice(
+    shop: Path, tmp_path: Path
+) -> None:
+    async def work(loop: virtual.VirtualLoop) -> list[str]:
+        world = World(loop, 1, tmp_path, shop / "template.db", casts=tuple(SHARING[:1]))
+        await world.open()
+        try:
+            ben = world.people[0]
+            fast, slow = ben.strategies
+            for strategy, action in ((slow, "buy"), (fast, "short")):
+                world.post(strategy, BTC, action, {"size": "0.01"})
+                await world.come_right(60)
+            assert world.chain.positions(ben.key) == {}
+            height = world.chain.height
+            for _ in range(200):
+                await asyncio.sleep(0.02)
+                if world.chain.height > height:
+                    break
+            world.post(slow, BTC, "sell", {"size": "0.02"})
+            await asyncio.sleep(0.2)
+            world.post(slow, BTC, "close", {})
+            await world.come_right(90)
+            assert world.chain.positions(ben.key) == {BTC: Decimal("-0.01")}
+            return world.judge.violations
+        finally:
+            await world.close()
+
+    assert virtual.run(work) == []
