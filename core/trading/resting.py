@@ -125,7 +125,7 @@ class Resting:
         if order.state not in states.RESTING:
             age_s = (self._parts.clock.now() - order.created_at).total_seconds()
             return age_s >= STREAM_TELLS_WITHIN_S
-        if order.cancel_asked_at is not None or order.state in states.TRIGGERED:
+        if order.cancel_asked_at is not None or order.state in ("triggered", "dead"):
             return True
         if self._streamed(order):
             return looked is None or now - looked >= LOOK_AT_REST_S

@@ -38,7 +38,6 @@ TERMINAL: Final = frozenset(state for state, after in ALLOWED.items() if not aft
 WORKING: Final = frozenset(ALLOWED) - TERMINAL
 # In the chain's committed state, as the node or the indexer proved it.
 RESTING: Final = frozenset({"open", "untriggered", "triggered", "dead", "partially_filled"})
-TRIGGERED: Final = frozenset({"triggered", "dead"})
 
 
 class IllegalTransition(Exception):

@@ -15,7 +15,6 @@ from core.dydx.node import NodeUnreachable, Outcome
 from core.ledger import intents, orders, positions
 from core.ledger.models import Intent, Order
 from core.signals.alert import Action
-from core.trading import states
 from core.trading.course import Course
 from core.trading.decision import Crowded, Refusal
 from core.trading.endings import Endings
@@ -183,7 +182,7 @@ class Work:
         while exits := self._resting.exits(ticker):
             held = await positions.open_in(self._bench.account.id, ticker)
             of_held = all(order.position_id == (held.id if held else None) for order in exits)
-            if of_held and not any(order.state in states.TRIGGERED for order in exits):
+            if of_held and not any(order.state == "triggered" for order in exits):
                 return
             self._guard.wake()
             await self._parts.clock.sleep(LOOK_EVERY_S)
