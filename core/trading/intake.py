@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import datetime as dt
 from collections.abc import Coroutine
 from decimal import Decimal
@@ -223,10 +222,21 @@ class AlertDesk:
             return _answer_of(signal, order, duplicate=False, taken=True)
         if not self._office.rush.pressed:
             left_s = ANSWERED_WITHIN_S - self._age_s(received_at)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(left_s, 0.05)):
-                    return await self._answer(await signals.get(signal.id) or signal)
+            reading = spawn(self._read_answer(signal))
+            await asyncio.wait([reading], timeout=max(left_s, 0.05))
+            if reading.done() and (found := reading.result()) is not None:
+                return found
         return _answer_of(signal, None, duplicate=False)  # it is stored, and that is what counts
+
+    async def _read_answer(self, signal: Signal) -> AlertAnswer | None:
+        """The answer as the ledger has it; None where it cannot be read. Nobody cancels it: a
+        database may take its time over that, too.
+        """
+        try:
+            return await self._answer(await signals.get(signal.id) or signal)
+        except Exception:
+            log.exception("the answer of an alert could not be read", signal=str(signal.id))
+            return None
 
     def _age_s(self, received_at: dt.datetime) -> float:
         return (self._office.clock.now() - received_at).total_seconds()
