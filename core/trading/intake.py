@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 from collections.abc import Coroutine
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
@@ -32,6 +32,7 @@ from core.trading.views import AlertAnswer, DeskError, TraderView
 from core.trading.wishes import alert_json, signal_payload
 
 log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 NOTED_EVERY = dt.timedelta(minutes=1)
 NOTED_WITHIN_S = 10.0
@@ -54,7 +55,7 @@ class AlertDesk:
     def __init__(self, office: Office) -> None:
         self._office = office
         self._faults = FaultGroups(office.clock)
-        self._beside: set[asyncio.Task[None]] = set()
+        self._beside: set[asyncio.Task[Any]] = set()
 
     async def receive_alert(self, webhook_uuid: str, raw: bytes) -> AlertAnswer:
         """Authenticates, stores, hands to the lane, waits a little. Raises LedgerUnavailable."""
@@ -155,9 +156,13 @@ class AlertDesk:
 
     def _aside(self, work: Coroutine[Any, Any, None]) -> None:
         """Work that no answer waits for."""
-        task = spawn(self._quietly(work))
+        self._beside_the_answer(self._quietly(work))
+
+    def _beside_the_answer(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = spawn(work)
         self._beside.add(task)
         task.add_done_callback(self._beside.discard)
+        return task
 
     async def _quietly(self, work: Coroutine[Any, Any, None]) -> None:
         try:
@@ -222,7 +227,7 @@ class AlertDesk:
             return _answer_of(signal, order, duplicate=False, taken=True)
         if not self._office.rush.pressed:
             left_s = ANSWERED_WITHIN_S - self._age_s(received_at)
-            reading = spawn(self._read_answer(signal))
+            reading = self._beside_the_answer(self._read_answer(signal))
             await asyncio.wait([reading], timeout=max(left_s, 0.05))
             if reading.done() and (found := reading.result()) is not None:
                 return found
