@@ -190,6 +190,11 @@ async def plans(tour: Tour) -> None:
     await asyncio.sleep(2)
     await house.faults(clear=True)
     await protected(house, account, ETH, 3)
+    await house.faults(request_lost=True)  # the replacement never arrives: the old stop stays
+    await adjust(house, account, ETH, stop={"percent": "3.2"})
+    await house.until_died(house.nothing, "core.trading.resting.Resting._keep_replaced")
+    await house.faults(clear=True)
+    await protected(house, account, ETH, 3)
     await house.moved(ETH, "1.015")
     await house.comes("SELECT 1 AS one FROM protection WHERE even")
     await adjust(house, account, ETH, trail={"percent": "1"})
