@@ -84,12 +84,17 @@ async def run(settings: Settings, *, until_stdin_closes: bool = False) -> None:
         dependency.check()
         settings.refuse_unready()
         async with started(settings) as process:
-            process.connecting.add_done_callback(lambda _: collector.settle_in())
+            process.connecting.add_done_callback(_settle_in)
             await _until(stopped, process.ledger)
         if process.ledger.lost.is_set():
             raise StartRefused("the ledger's lock was lost; another process may be executing now")
     except (dependency.DependencyFault, SettingsError, LedgerRefused, VaultRefused) as fault:
         raise StartRefused(str(fault)) from None
+
+
+def _settle_in(connecting: asyncio.Task[None]) -> None:
+    if not connecting.cancelled():  # else the process is ending
+        collector.settle_in()
 
 
 async def _until(stopped: asyncio.Event, ledger: Ledger) -> None:

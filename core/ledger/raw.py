@@ -103,16 +103,9 @@ def insertion_of(
     rest. For what is written often: no model is made. See `insertion`.
     """
     fields = model._meta.fields_map
-    sql = _inserting_names(model, tuple(values), conflict, otherwise)
+    sql = _insert_sql(model, tuple(values), ("{}",) * len(values), conflict, otherwise)
     placed = tuple(fields[name].to_db_value(value, model) for name, value in values.items())
     return Statement(sql, placed)
-
-
-@lru_cache(maxsize=256)
-def _inserting_names(
-    model: type[Model], names: tuple[str, ...], conflict: str | None, otherwise: str | None
-) -> str:
-    return _insert_sql(model, names, ["{}"] * len(names), conflict, otherwise)
 
 
 @lru_cache(maxsize=256)
@@ -127,15 +120,16 @@ def _inserting(
     """
     meta, found = model._meta, dict(computed)
     names = [name for name in meta.fields_db_projection if not meta.fields_map[name].generated]
-    places = [found.get(name, "{}") for name in names]
-    sql = _insert_sql(model, names, places, conflict, otherwise)
+    places = tuple(found.get(name, "{}") for name in names)
+    sql = _insert_sql(model, tuple(names), places, conflict, otherwise)
     return sql, [(name, None if name in found else meta.fields_map[name]) for name in names]
 
 
+@lru_cache(maxsize=256)
 def _insert_sql(
     model: type[Model],
-    names: Sequence[str],
-    places: Sequence[str],
+    names: tuple[str, ...],
+    places: tuple[str, ...],
     conflict: str | None,
     otherwise: str | None,
 ) -> str:
