@@ -15,6 +15,7 @@ from typing import Final
 UNLIMITED: Final = 2**32 - 1
 RESERVE: Final = 2
 SLACK_BLOCKS: Final = 1
+TIGHT_BLOCKS: Final = 10
 
 
 @dataclass(frozen=True)
@@ -71,14 +72,14 @@ class PlacementBudget:
     The node counts by its own height when a transaction arrives, which may be a block later than
     the height known here; therefore every window is taken `slack_blocks` longer than it is. A tenth
     of each limit, at most `reserve`, is kept for PROTECTION, and so is what waits with `expect`.
-    `limits` are BlockRateLimits.stateful, `past` are earlier placements as (height, count).
+    `limits` are BlockRateLimits.stateful, `past` the heights of earlier placements.
     Cancels of such orders are not limited and not counted.
     """
 
     def __init__(
         self,
         limits: tuple[tuple[int, int], ...],
-        past: Iterable[tuple[int, int]] = (),
+        past: Iterable[int] = (),
         *,
         reserve: int = RESERVE,
         slack_blocks: int = SLACK_BLOCKS,
@@ -86,9 +87,8 @@ class PlacementBudget:
         self._limits = limits
         self._reserve = reserve
         self._slack = slack_blocks
-        self._taken: Counter[int] = Counter()
-        for height, count in past:
-            self._taken[height] += count
+        self._taken = Counter(past)
+        self._tight_until = 0
         self._expected: dict[str, int] = {}
 
     def configure(self, limits: tuple[tuple[int, int], ...]) -> None:
@@ -97,6 +97,8 @@ class PlacementBudget:
 
     def room(self, height: int, priority: Priority = Priority.PROTECTION) -> int:
         """How many placements may be sent after block `height` without one being refused."""
+        if priority is Priority.ENTRY and height < self._tight_until:
+            return 0
         return min(
             (
                 max(0, limit - self._used(height, blocks) - self._kept_back(limit, priority))
@@ -109,6 +111,8 @@ class PlacementBudget:
         """How many placements of the longest window are neither sent nor expected."""
         if not self._limits:
             return UNLIMITED
+        if height < self._tight_until:
+            return 0
         blocks, limit = max(self._limits)
         return limit - self._used(height, blocks) - sum(self._expected.values())
 
@@ -122,25 +126,11 @@ class PlacementBudget:
         self._taken[max(height, *self._taken, 0)] += count
         return True
 
-    def earliest_height(
-        self, height: int, count: int = 1, priority: Priority = Priority.PROTECTION
-    ) -> int | None:
-        """The first height from `height` on that has room for `count` if nothing else is taken;
-        None where there never is.
+    def exceeded(self, height: int) -> None:
+        """The chain refused a placement for its rate: somebody else places for this owner. Each
+        further try counts there too, so that for some blocks only PROTECTION goes on.
         """
-        if any(
-            count > limit - self._kept_back(limit, priority, waiting=False)
-            for _, limit in self._limits
-        ):
-            return None
-        # Only where a placement leaves a window does the room grow.
-        leaves = {
-            taken + blocks + self._slack for taken in self._taken for blocks, _ in self._limits
-        }
-        for candidate in sorted({height, *(h for h in leaves if h > height)}):
-            if self.room(candidate, priority) >= count:
-                return candidate
-        return None
+        self._tight_until = height + TIGHT_BLOCKS
 
     def expect(self, key: str, count: int) -> None:
         """Protection that waits for room: no ENTRY takes it from now on."""
@@ -150,19 +140,14 @@ class PlacementBudget:
         """What waited was sent or is not needed any more."""
         self._expected.pop(key, None)
 
-    def taken(self) -> tuple[tuple[int, int], ...]:
-        """What is counted, as (height, count)."""
-        return tuple(sorted(self._taken.items()))
-
     def _used(self, height: int, blocks: int) -> int:
         oldest = height - blocks - self._slack
         return sum(count for taken, count in self._taken.items() if taken > oldest)
 
-    def _kept_back(self, limit: int, priority: Priority, *, waiting: bool = True) -> int:
+    def _kept_back(self, limit: int, priority: Priority) -> int:
         if priority is Priority.PROTECTION:
             return 0
-        kept = min(self._reserve, limit // 10)
-        return kept + (sum(self._expected.values()) if waiting else 0)
+        return min(self._reserve, limit // 10) + sum(self._expected.values())
 
     def _forget(self, height: int) -> None:
         longest = max((blocks for blocks, _ in self._limits), default=0)

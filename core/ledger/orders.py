@@ -8,9 +8,11 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from tortoise.expressions import Q, Subquery
+
 from core.ledger import raw
 from core.ledger.database import Ledger
-from core.ledger.models import Fill, Intent, Order, OrderTransition
+from core.ledger.models import Account, Fill, Intent, Order, OrderTransition
 
 CLIENT_IDS = 2**32
 _STEP = (
@@ -160,13 +162,21 @@ async def of_positions(position_ids: Collection[int], states: Collection[str]) -
     )
 
 
-async def stateful_since(account_ids: Collection[int], since: dt.datetime) -> int:
-    """How many stateful orders were signed for these accounts since then."""
-    return (
-        await Order.filter(account_id__in=list(account_ids), created_at__gte=since)
+async def placed_since(
+    network: str, address: str, since: dt.datetime, height: int
+) -> list[tuple[int | None, dt.datetime]]:
+    """The stateful orders of an address that were signed since then or came into a block behind
+    `height`, whatever became of them: the block, where it is known, and when they were signed.
+    """
+    rows: list[tuple[int | None, dt.datetime]] = (
+        await Order.filter(
+            Q(created_at__gte=since) | Q(included_height__gt=height),
+            account_id__in=Subquery(Account.filter(network=network, address=address).values("id")),
+        )
         .exclude(order_flags=0)
-        .count()
+        .values_list("included_height", "created_at")
     )
+    return rows
 
 
 async def in_states(account_id: int, states: Collection[str]) -> list[Order]:

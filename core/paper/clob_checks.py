@@ -63,8 +63,8 @@ class ClobChecks:
 
     def check(self, signed: Signed) -> None:
         """Take the messages of a transaction that holds an order or a cancel. Raises Refused."""
-        for message in signed.messages:
-            self._count(message)
+        for number, message in enumerate(signed.messages):
+            self._count(message, (signed.tx_hash, number))
         _check_company(signed)
         if signed.is_short_term:
             self._short(signed.messages[0], signed.authenticators)
@@ -91,27 +91,27 @@ class ClobChecks:
             yield
             raise _Tried
 
-    def _count(self, message: Message) -> None:
+    def _count(self, message: Message, attempt: tuple[str, int]) -> None:
         height = self.state.height + 1
         if isinstance(message, MsgPlaceOrder):
             key = order_key(message.order.order_id)
             if key.clob_pair_id not in self.governance.markets:
                 return
             if key.order_flags:
-                self._stateful_rate.count(key.subaccount.owner, height)
+                self._stateful_rate.count(key.subaccount.owner, height, attempt)
                 return
             self.short_term.window(message.order.good_til_block, height)
-            self._short_rate.count(key.subaccount.owner, height)
+            self._short_rate.count(key.subaccount.owner, height, attempt)
         elif isinstance(message, MsgCancelOrder) and not message.order_id.order_flags:
             if message.order_id.clob_pair_id not in self.governance.markets:
                 return
             self.short_term.window(message.good_til_block, height)
-            self._short_rate.count(message.order_id.subaccount_id.owner, height)
+            self._short_rate.count(message.order_id.subaccount_id.owner, height, attempt)
         elif isinstance(message, MsgBatchCancel):
             pairs = {batch.clob_pair_id for batch in message.short_term_cancels}
             if pairs <= self.governance.markets.keys():
                 self.short_term.window(message.good_til_block, height)
-                self._short_rate.count(message.subaccount_id.owner, height, _BATCH_WEIGHT)
+                self._short_rate.count(message.subaccount_id.owner, height, attempt, _BATCH_WEIGHT)
 
     # -- short-term -------------------------------------------------------------------------
 

@@ -33,12 +33,12 @@ class Owner:
         self._nonces.restore(nonces)
 
     async def rules(
-        self, height: int, placed_before: Callable[[], Awaitable[Sequence[tuple[int, int]]]]
+        self, placed_before: Callable[[], Awaitable[Sequence[int]]]
     ) -> tuple[PlacementBudget, EquityTiers]:
         """The budget and the tiers as governance has them now; asked again every hour.
 
-        `placed_before`, asked once, tells the placements of the last minutes before this process
-        began as (at least so many blocks before `height`, count). Raises NodeUnreachable.
+        `placed_before`, asked once, tells behind which blocks, at the latest, placements were sent
+        before this process began. Raises NodeUnreachable.
         """
         async with self._reading:
             now = self._clock.monotonic()
@@ -47,8 +47,7 @@ class Owner:
             limits = await self._node.block_rate_limits()
             self._tiers = EquityTiers(await self._node.equity_tiers())
             if self._budget is None:
-                past = [(height - blocks, count) for blocks, count in await placed_before()]
-                self._budget = PlacementBudget(limits.stateful, past)
+                self._budget = PlacementBudget(limits.stateful, await placed_before())
             else:
                 self._budget.configure(limits.stateful)
             self._read_at = now
@@ -58,6 +57,11 @@ class Owner:
     def budget(self) -> PlacementBudget | None:
         """The placements as last known; None before the rules were read."""
         return self._budget
+
+    def placements_exceeded(self, height: int | None) -> None:
+        """The chain refused a placement for its rate, when `height` was the last block heard of."""
+        if self._budget is not None and height is not None:
+            self._budget.exceeded(height)
 
     async def committed_sequence(self) -> int:
         """The sequence that the chain expects next. Raises NodeUnreachable."""

@@ -33,6 +33,7 @@ COPIES_OF_CLOSES: Final = 2
 # What no node was given goes out again after these pauses; its good-til-block is not over by then.
 SEND_AGAIN_AFTER_S: Final = (0.5, 1.0, 2.0)
 _BEFORE: Final = dt.timedelta(minutes=3)
+_BLOCKS_BEFORE: Final = 200
 # What was placed longer ago than this lies at least so many blocks back.
 _JUST_NOW: Final = dt.timedelta(seconds=5)
 _BLOCKS_SINCE: Final = 3
@@ -173,13 +174,14 @@ class Sender:
     # limits
 
     async def _rules(self, height: int) -> tuple[PlacementBudget, EquityTiers]:
-        async def placed_before() -> list[tuple[int, int]]:
-            now, mine = self._parts.clock.now(), [self._account.id]
-            everything = await orders.stateful_since(mine, now - _BEFORE)
-            just_now = await orders.stateful_since(mine, now - _JUST_NOW)
-            return [(0, just_now), (_BLOCKS_SINCE, everything - just_now)]
+        async def placed_before() -> list[int]:
+            now, account = self._parts.clock.now(), self._account
+            rows = await orders.placed_since(
+                account.network, account.address, now - _BEFORE, height - _BLOCKS_BEFORE
+            )
+            return [_latest_height(height, *row, now) for row in rows]
 
-        return await self._owner.rules(height, placed_before)
+        return await self._owner.rules(placed_before)
 
     @property
     def slots(self) -> int | None:
@@ -288,6 +290,8 @@ class Sender:
             values["resolved_at"] = now
             if (answer.codespace, answer.code) == ("clob", 10001):
                 self._equity_at = None  # the equity is another than was thought
+            if (answer.codespace, answer.code) == ("clob", 5001) and order.order_flags:
+                self._owner.placements_exceeded(self._parts.venue.stream.height)
             if order.nonce is not None:
                 rejected = (answer.codespace, answer.code) == ("sdk", 32)
                 self._owner.refused(order.nonce, rejected=rejected)
@@ -322,6 +326,15 @@ class Sender:
         """A stateful order's transaction is in a block, or can never come into one."""
         if order.nonce is not None:
             self._owner.decided(order.nonce)
+
+
+def _latest_height(
+    height: int, included_height: int | None, created_at: dt.datetime, now: dt.datetime
+) -> int:
+    """The last block behind which an order can have been sent, when `height` is the present one."""
+    if included_height is not None:
+        return included_height
+    return height if now - created_at <= _JUST_NOW else height - _BLOCKS_SINCE
 
 
 _STATE_OF: Final = {

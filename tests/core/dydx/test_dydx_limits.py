@@ -88,23 +88,6 @@ def test_what_the_budget_allows_is_never_refused_even_if_it_arrives_a_block_late
                 assert node.takes(arrives)
 
 
-@given(
-    taken=st.lists(st.tuples(st.integers(900, 1_000), st.integers(1, 2)), max_size=25),
-    count=st.integers(1, 4),
-    priority=st.sampled_from(Priority),
-)
-def test_the_earliest_height_is_the_first_that_has_room(
-    taken: list[tuple[int, int]], count: int, priority: Priority
-) -> None:
-    budget = PlacementBudget(MAINNET, taken)
-
-    earliest = budget.earliest_height(1_000, count, priority)
-
-    heights = [h for h in range(1_000, 1_110) if budget.room(h, priority) >= count]
-    assert earliest == (heights[0] if heights else None)
-    assert (earliest is None) == (count > 2)
-
-
 def test_the_last_two_of_a_hundred_blocks_are_kept_for_protection() -> None:
     budget, height = PlacementBudget(MAINNET), 1_000
     entries = 0
@@ -141,13 +124,22 @@ def test_what_is_left_of_a_window_counts_what_is_sent_and_what_is_waited_for() -
 
 
 def test_a_budget_goes_on_where_it_was_after_a_restart() -> None:
-    before = PlacementBudget(MAINNET)
-    for height in range(1_000, 1_040, 2):
-        assert before.take(height, 1)
-    after = PlacementBudget(MAINNET, before.taken())
+    budget = PlacementBudget(MAINNET, range(1_000, 1_040, 2))
 
-    assert after.room(1_040) == before.room(1_040) == 0
-    assert after.earliest_height(1_040) == 1_101
+    assert budget.room(1_040) == 0
+    assert budget.room(1_100) == 0
+    assert budget.room(1_101) == 1
+
+
+def test_once_the_chain_refused_a_placement_for_its_rate_only_protection_goes_on() -> None:
+    budget = PlacementBudget(MAINNET)
+    budget.exceeded(1_000)
+
+    assert budget.room(1_009, Priority.ENTRY) == 0
+    assert budget.left(1_009) == 0
+    assert budget.room(1_009, Priority.PROTECTION) == 2
+    assert budget.room(1_010, Priority.ENTRY) == 2
+    assert budget.left(1_010) == 20
 
 
 def test_a_node_that_is_behind_does_not_make_room() -> None:

@@ -627,3 +627,21 @@ def test_8_nodes_tell_each_other_what_they_took_and_not_what_they_refused() -> N
     assert (first.submit(good).code, second.submit(good).code) == (0, 19)
     assert (first.submit(bad).code, second.submit(bad).code) == (48, 48)
     assert trader(1).address == one.address
+
+
+def test_8_bytes_that_two_nodes_refuse_count_once_for_the_rate_of_their_owner() -> None:
+    made = lab()
+    one = made.funded(1)
+    gossip = Gossip()
+    nodes = [Node(made.exchange, gossip, SystemClock(), name) for name in ("one", "two")]
+    long_ago, soon = int(NOON.timestamp()) - 1, int(NOON.timestamp()) + 600
+
+    def signed(client_id: int, until: int) -> bytes:
+        order = one.order(
+            BUY, 1, "6", client_id=client_id, tif=GTT, flags=64, good_til_block_time=until
+        )
+        return one.sign(order, sequence=client_id)
+
+    bad = signed(0, long_ago)
+    assert [node.submit(bad).code for node in nodes] == [3003, 3003]
+    assert [nodes[0].submit(signed(number, soon)).code for number in (0, 1)] == [0, 5001]
