@@ -135,8 +135,8 @@ class Work:
             made = await self._made(intent, rows)
             if job.overtakes and not at_once:
                 await self._cut_entries(intent)
-                if await self._awaits_closes(intent):
-                    continue
+            if not at_once and await self._awaits_closes(intent):
+                continue
             try:
                 order = await self._next_order(job, made, rows)
             except Refusal as refusal:
@@ -337,8 +337,8 @@ class Work:
         return bool(entries)
 
     async def _awaits_closes(self, intent: Intent) -> bool:
-        """Whether a close has to look again: another one of the same strategy is not proved over,
-        and the chain caps neither at the position, as it holds the shares of others too. Waits a
+        """Whether an intent has to look again: a close of the same strategy is not proved over, and
+        the chain does not cap it at the position, as that holds the shares of others too. Waits a
         moment then.
         """
         if not speaks_for_strategy(intent):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from core.paper.book import BookShape
 from tests.sim import virtual
 from tests.sim.people import CASTS, Person
 from tests.sim.world import World
@@ -84,6 +85,31 @@ def test_a_close_that_comes_behind_a_reversal_of_the_same_share_closes_nothing_t
         world.post(slow, BTC, "sell", {"size": "0.02"})
         await asyncio.sleep(0.2)
         world.post(slow, BTC, "close", {})
+        await world.come_right(90)
+        assert world.chain.positions(ben.key) == {BTC: Decimal("-0.01")}
+
+    assert _live(shop, tmp_path, act) == []
+
+
+@pytest.mark.parametrize("behind_s", [0.3, 1.3])
+def test_a_close_beside_a_reversal_in_a_thin_book_closes_nothing_twice(
+    shop: Path, tmp_path: Path, behind_s: float
+) -> None:
+    """The reversal takes several closing orders; none goes beside one of the close."""
+
+    async def act(world: World, ben: Person) -> None:
+        fast, slow = ben.strategies
+        for strategy, action in ((slow, "buy"), (fast, "short")):
+            world.post(strategy, BTC, action, {"size": "0.01"})
+            await world.come_right(60)
+        world.judge.book_is_thin(True)
+        world.chain.exchange.shape_book(BookShape(levels=1, level_usd=Decimal(200)))
+        world.post(slow, BTC, "sell", {"size": "0.02"})
+        await asyncio.sleep(behind_s)
+        world.post(slow, BTC, "close", {})
+        await asyncio.sleep(20)
+        world.chain.exchange.shape_book(BookShape())
+        world.judge.book_is_thin(False)
         await world.come_right(90)
         assert world.chain.positions(ben.key) == {BTC: Decimal("-0.01")}
 
