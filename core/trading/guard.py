@@ -376,7 +376,9 @@ class Guard:
         if market is None or market.oracle_price is None:
             return
         if is_met(step.purpose, step.trigger, row.long, market.oracle_price):
-            return  # it would be carried out at once; the watch does that at a better price
+            # it would be carried out at once; the watch does that now, at a better price
+            self._parts.venue.watch.on_prices({row.position.ticker: market.oracle_price})
+            return
         replaced = guards.get(step.replaces) if step.replaces is not None else None
         try:
             moment = await self._sender.moment()

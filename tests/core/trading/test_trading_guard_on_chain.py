@@ -138,6 +138,17 @@ async def test_a_trailing_stop_of_a_position_that_grew_waits_for_no_placement_th
     await house.rests(("STOP_LIMIT", BTC, "0.002"), within_s=10)
 
 
+async def test_a_stop_that_an_addition_puts_beyond_the_price_closes_without_another_price(
+    house: GuardHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.buy(BTC, "0.001", a_plan())
+    await house.rests(("STOP_LIMIT", BTC, "0.001"))
+    await house.price(BTC, "0.985")
+    monkeypatch.setattr(house.lanes, "_on_prices", lambda venue: None)
+    await house.trade(Action.BUY, BTC, "0.001", a_plan(stop_loss={"percent": "0.5"}))
+    await house.holds(BTC, "0")
+
+
 async def test_no_placement_is_kept_for_a_stop_whose_position_is_gone(house: GuardHouse) -> None:
     await house.buy(BTC, "0.001", a_plan())
     await house.rests(("STOP_LIMIT", BTC, "0.001"))
