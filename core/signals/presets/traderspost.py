@@ -78,6 +78,16 @@ _FOREIGN: Final = frozenset(
         *("amountpercent", "percent", "sizeusd", "reduceonly", "tp1", "target", "stop"),
     )
 )
+# What TradersPost alone has; and what its messages may have beside ticker and action.
+_OWN: Final = frozenset(("signalprice", "quantitytype", "extras", "cancelordertype"))
+_MEANT: Final = _OWN | frozenset(
+    (
+        *("ticker", "action", "price", "quantity", "ordertype", "limitprice", "stopprice"),
+        *("trailprice", "trailpercent", "timeinforce", "takeprofit", "stoploss", "cancel", "delay"),
+        *("time", "interval", "test", "secret", "expiration", "optiontype", "strikeprice"),
+        "intrinsicvalue",
+    )
+)
 
 
 def _knows(content: Content) -> bool:
@@ -93,7 +103,11 @@ def _knows(content: Content) -> bool:
         return False
     action = given["action"]
     known = not isinstance(action, str) or plain(action) in _ACTIONS or "{{" in action
-    return known and not given.keys() & _FOREIGN
+    if not known or given.keys() & _FOREIGN:
+        return False
+    # Without sentiment a sell turns a long into a short here, which no other message may do.
+    own = given.keys() & _OWN or any(isinstance(level, Mapping) for level in levels)
+    return bool(own) or given.keys() <= _MEANT
 
 
 def _secret(content: Content) -> str | None:
