@@ -41,7 +41,7 @@ def _knows(content: Content) -> bool:
         return False
     names = {plain(name) for name in content}
     if "signaltoken" in names and names & {"instrument", "action"}:
-        return True
+        return "instrument" in names or not names & {"symbol", "pair", "market"}
     action = plain(str(content.get("action", "")))
     strategys = action in BUY_OR_SELL and bool(names & {"marketposition", "investmenttype"})
     return {"action", "instrument"} <= names and (action in _SIGNALS or strategys)

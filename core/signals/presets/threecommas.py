@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from decimal import Decimal
 from typing import Final
 
 from core.signals.alert import (
@@ -53,11 +54,14 @@ _SIGNALS: Final = {
     "exitlong": (LONG, False),
     "exitshort": (SHORT, False),
 }
-_MARKS: Final = ("botuuid", "tvinstrument", "strategyinfo", "emailtoken")
+_MARKS: Final = frozenset(("botuuid", "tvinstrument", "emailtoken"))
 
 
 def _knows(content: Content) -> bool:
-    return isinstance(content, Mapping) and bool({plain(name) for name in content} & set(_MARKS))
+    if not isinstance(content, Mapping):
+        return False
+    names = {plain(name) for name in content}
+    return bool(names & _MARKS) or {"strategyinfo", "action"} <= names
 
 
 def _secret(content: Content) -> str | None:
@@ -151,10 +155,11 @@ def _terms(fields: Fields) -> Terms:
 
 def _with_plan(fields: Fields, wish: Alert) -> Alert:
     profit, stop = fields.child("take_profit"), fields.child("stop_loss")
+    buys = wish.action in (Action.LONG, Action.BUY)
     stop_level = None
     trailing = None
     if stop is not None and stop.flag("enabled") is not False:
-        percent = stop.percent("trigger_price_percent", "price_percent")
+        percent = _percent(stop, "trigger_price_percent", "price_percent", falls=buys)
         price = stop.amount("trigger_price", "price")
         if percent is not None:
             stop_level = distance(percent, BELOW_STOP, "stop_loss.trigger_price_percent")
@@ -165,19 +170,28 @@ def _with_plan(fields: Fields, wish: Alert) -> Alert:
     even = stop is not None and stop.flag("enabled") is not False and stop.flag("breakeven")
     return replace(
         wish,
-        take_profit=_targets(profit),
+        take_profit=_targets(profit, falls=not buys),
         stop_loss=stop_level,
         trailing=trailing,
         break_even=BreakEven() if even else None,
     )
 
 
-def _targets(profit: Fields | None) -> tuple[TakeProfit, ...]:
+def _percent(fields: Fields, *names: str, falls: bool) -> Decimal | None:
+    """A distance; where the level lies below the entry (`falls`), some write it with a minus."""
+    text = fields.text(*names)
+    if text is None or not falls or not text.startswith("-"):
+        return fields.percent(*names)
+    return Fields({names[0]: text.removeprefix("-")}).percent(names[0])
+
+
+def _targets(profit: Fields | None, *, falls: bool) -> tuple[TakeProfit, ...]:
     if profit is None or profit.flag("enabled") is False:
         return ()
     targets = []
     for step in profit.children("steps"):
-        percent, price = step.percent("price_percent"), step.amount("price", "trigger_price")
+        percent = _percent(step, "price_percent", falls=falls)
+        price = step.amount("price", "trigger_price")
         if percent is not None:
             level = distance(percent, BELOW_TARGET, "take_profit.price_percent")
         elif price is not None:
