@@ -31,7 +31,9 @@ from core.signals.presets.reader import Fields, given_secret
 from core.signals.presets.strategy import message
 from core.signals.presets.texts import text_secret, without_secret
 from core.signals.presets.tradingview_plan import (
+    check_exit_is_now,
     check_is_market,
+    check_is_now,
     plan_in,
     size_in,
     terms_in,
@@ -81,6 +83,8 @@ _MEANT: Final = frozenset(
         "secret",
     )
 )
+_OTHER_POSITION = re.compile(words.OTHER_POSITION)
+_OTHER_PREVIOUS = re.compile(words.OTHER_PREVIOUS)
 _NUMBERED: Final = re.compile(rf"(?:{'|'.join(words.NUMBERED)})[1-9]")
 
 
@@ -121,7 +125,8 @@ def knows(content: Content) -> bool:
     asks = any(plain(str(flat[name])) in WORDS for name in names & {*words.ACTIONS, "signal"})
     asks = asks or any(plain(str(flat.get(name))) in WORDS for name in words.MAYBE_ACTIONS)
     asks = asks or bool(names & {*words.POSITION, *words.SIGNED_SIZE, *words.ACTIONS})
-    if not placed or not asks:
+    asks = asks or any(_is_yes(flat[name]) for name in names & {*words.CLOSES})
+    if not asks:
         return False
     foreign = {
         name
@@ -129,10 +134,11 @@ def knows(content: Content) -> bool:
         if name in _MEANT or name in words.DECORATION or _NUMBERED.fullmatch(name)
     }
     unknown = names - _OWN - _MEANT - foreign
-    if "symbol" not in names or not names & {"action", "marketposition"} or not unknown:
+    own = "symbol" in names and bool(names & {"action", "marketposition"})
+    if placed and (not own or not unknown):
         return True
     # Comparing takes time, which no body may have much of.
-    if not foreign or len(unknown) > _MOST_UNKNOWN:
+    if not (foreign or _is_foreign(flat, "action", ACTIONS)) or len(unknown) > _MOST_UNKNOWN:
         return False
     return not any(get_close_matches(name[:32], _OWN, 1, 0.8) for name in unknown)
 
@@ -162,11 +168,16 @@ def _alert(content: Content, moment: Moment) -> Alert:
     wish = _wish(fields, said, position.get("market_position"))
     if wish is not None:
         made["action"] = wish.action
+    check_is_now(fields)
     exits = wish is not None and wish.exits
     size = size_in(fields, made["symbol"], exits=exits, of_all=wish is not None and wish.all)
     made |= size.given
-    if not exits:
-        made |= plan_in(fields, made["symbol"], moment) | terms_in(fields)
+    if exits:
+        check_exit_is_now(fields, made["symbol"], moment)
+    else:
+        flat = position.get("market_position") == FLAT.value
+        made |= {} if flat else plan_in(fields, made["symbol"], moment)
+        made |= terms_in(fields)
     if _is_true(fields, ("sync",)):
         made["sync"] = True
     time = time_in_body(fields, moment)
@@ -266,15 +277,19 @@ def _said(fields: Fields) -> dict[str, Said]:
 def _position(fields: Fields, said: dict[str, Said]) -> dict[str, Any]:
     """Where the strategy stands after its order, and where it stood before, in our own fields."""
     after: MarketPosition | None = None
-    size = fields.number(*words.POSITION_SIZE)
-    signed = _number_or_none(fields, words.SIGNED_SIZE)
+    ordered = any(word.what == "order" for word in said.values())
     name = fields.first(*words.POSITION)
+    if name is None and ordered:
+        name = _other(fields, _OTHER_POSITION)
+    sizes = words.POSITION_SIZE if name is None else (*words.POSITION_SIZE, f"{plain(name)}size")
+    size = fields.number(*sizes)
+    signed = _number_or_none(fields, words.SIGNED_SIZE)
     if name is not None:
         text = fields.text(name) or ""
         after = POSITIONS.get(plain(text))
         if after is None:
             signed = fields.number(name)
-    elif any(word.what == "order" for word in said.values()):
+    elif ordered:
         after = _beside_order(fields, said)
     if after is None and signed is not None:
         after = FLAT if signed == 0 else POSITIONS["long" if signed > 0 else "short"]
@@ -284,18 +299,32 @@ def _position(fields: Fields, said: dict[str, Said]) -> dict[str, Any]:
     made: dict[str, Any] = {"market_position": after.value}
     if size is not None and not (after is FLAT and size == 0):
         made["market_position_size"] = abs(size)
-    before = fields.choice(POSITIONS, *words.PREVIOUS)
+    name = fields.first(*words.PREVIOUS) or _other(fields, _OTHER_PREVIOUS)
+    before = None if name is None else fields.choice(POSITIONS, name)
     if before is not None:
         made["prev_market_position"] = before.value
-        previous = fields.number(*words.PREVIOUS_SIZE)
+        previous = fields.number(*words.PREVIOUS_SIZE, f"{plain(name or '')}size")
         if previous:
             made["prev_market_position_size"] = abs(previous)
     return made
 
 
+def _other(fields: Fields, name: re.Pattern[str]) -> str | None:
+    """A field with another name for a position, in which long, short or flat stands."""
+    return next(
+        (
+            given
+            for given in fields
+            if name.fullmatch(plain(given)[:40])
+            and plain(str(fields.raw(given))) in ("long", "short", "flat")
+        ),
+        None,
+    )
+
+
 def _beside_order(fields: Fields, said: dict[str, Said]) -> MarketPosition | None:
     """long, short or flat in the field of a side, beside a buy or sell, is the position."""
-    for name in ("side", "direction", "positionside"):
+    for name in ("side", "direction", "positionside", "posside", "holdside"):
         value = fields.raw(name)
         if isinstance(value, str) and plain(value) in ("long", "short", "flat"):
             said.pop(name, None)
@@ -317,6 +346,8 @@ def _wish(fields: Fields, said: dict[str, Said], after: str | None) -> _Wish | N
     ways = {word.way for word in found if word.way is not None}
     whole = any(word.all for word in found)
     if not found:
+        if _is_true(fields, words.CLOSES):
+            return _Wish(Action.CLOSE)
         if after is None:
             raise fields.fault(
                 "action",
@@ -365,11 +396,11 @@ def _exit(fields: Fields, found: list[Said], kinds: set[str], *, whole: bool) ->
 
 
 def _is_true(fields: Fields, names: tuple[str, ...]) -> bool:
-    values = [fields.raw(name) for name in names]
-    return any(
-        value is True or (isinstance(value, str) and value.strip().casefold() == "true")
-        for value in values
-    )
+    return any(_is_yes(fields.raw(name)) for name in names)
+
+
+def _is_yes(value: Any) -> bool:
+    return value is True or (isinstance(value, str) and value.strip().casefold() == "true")
 
 
 def _contradiction() -> Exception:

@@ -23,6 +23,10 @@ _KINDS: Final = {"market": "market", "limit": "limit", "stop": "stop", "stopmark
 _INTERVAL = re.compile(r"(?P<count>\d{1,4})?\s*(?P<unit>[smhdw]?)", re.IGNORECASE)
 _SECONDS: Final = {"": 60, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _ALL: Final = Decimal(100)
+_SIZE = re.compile(words.OTHER_SIZES)
+_NO_SIZE: Final = frozenset(
+    (*words.POSITION_SIZE, *words.SIGNED_SIZE, *words.PREVIOUS_SIZE, *words.COUNTS)
+)
 _READ: Final = frozenset(
     (
         *(*words.STOPS, *words.STOP_PERCENTS, *words.TARGETS, *words.TARGET_PERCENTS),
@@ -56,7 +60,7 @@ def size_in(fields: Fields, symbol: str, *, exits: bool, of_all: bool) -> FoundS
     dollars = fields.amount(*words.DOLLARS)
     if dollars is not None:
         return FoundSize({"size_usd": dollars})
-    name = fields.first(*words.PERCENTS)
+    name = fields.first(*words.PERCENTS, *(words.PARTS if exits else ()))
     if name is not None:
         return FoundSize(_percent(fields, name, exits=exits))
     name = fields.first(*words.SIGNED_SIZE)
@@ -65,6 +69,8 @@ def size_in(fields: Fields, symbol: str, *, exits: bool, of_all: bool) -> FoundS
     risk = fields.percent(*words.RISKS)
     if risk is not None and not exits:
         return FoundSize({"risk_percent": risk})
+    if not exits:
+        _check_no_size_is_left(fields)
     charted = fields.first(*words.POSITION_SIZE, *words.SIGNED_SIZE, *words.BAR)
     if words.VOLUME in fields and charted is None:
         raise fault(
@@ -74,6 +80,23 @@ def size_in(fields: Fields, symbol: str, *, exits: bool, of_all: bool) -> FoundS
             field=words.VOLUME,
         )
     return FoundSize({})
+
+
+def _check_no_size_is_left(fields: Fields) -> None:
+    """Raises where a field looks like the size of the order: another would be taken instead."""
+    for given in fields:
+        name, value = plain(given), fields.raw(given)
+        number = number_in(value.strip(" $%@")) if isinstance(value, str) else value
+        if not isinstance(number, Decimal) or number <= 0:
+            continue
+        if name.startswith(words.NO_SIZES) or name in _NO_SIZE or not _SIZE.fullmatch(name[:40]):
+            continue
+        raise fault(
+            "size_unknown",
+            "A field looks like the size of the order, but cannot be read.",
+            'Write "quantity" in coins, "size_usd" in dollars or "percent" of the equity.',
+            field=given,
+        )
 
 
 def _in_coins(fields: Fields, symbol: str, number: Decimal) -> bool:
@@ -87,6 +110,9 @@ def _counted(fields: Fields, name: str, text: str, symbol: str, *, exits: bool) 
     unit = fields.choice(words.UNIT_WORDS, *words.UNITS) or ("percent" if "%" in text else "coins")
     if unit == "percent":
         return FoundSize(_percent(fields, name, exits=exits, said=True))
+    if text.startswith("$") or text.endswith("$"):
+        dollars = Fields({name: text.strip("$ ")}).quantity(name) or Decimal(0)
+        return FoundSize(_unless_zero("size_usd", dollars, exits=exits))
     number = fields.quantity(name)
     assert number is not None
     # This connector counts its sizes in dollars (thibaultyou's alerts processor).
@@ -101,7 +127,8 @@ def _unless_zero(name: str, number: Decimal, *, exits: bool) -> Mapping[str, Any
 
 
 def _percent(fields: Fields, name: str, *, exits: bool, said: bool = False) -> Mapping[str, Any]:
-    text, number = fields.text(name) or "", fields.percent(name)
+    text = fields.text(name) or ""
+    number = Fields({name: text.removeprefix("%") or text}).percent(name)
     if number is None:
         return {}
     if number <= 1 and not said and "%" not in text:
@@ -146,6 +173,47 @@ def terms_in(fields: Fields) -> dict[str, Any]:
     if kind == "limit" and force is not None:
         made["time_in_force"] = force
     return made
+
+
+def check_is_now(fields: Fields) -> None:
+    """Raises for an order that waits for a stop or a target: it must not be carried out at once.
+    In `type` such a word may also say which one was met, where no price to wait for is given.
+    """
+    waits = fields.first("stopprice", "triggerprice") is not None
+    for name in words.KINDS:
+        value = fields.raw(name)
+        if not isinstance(value, str) or (name == "type" and not waits):
+            continue
+        if plain(value).startswith(words.CONDITIONAL):
+            raise unsupported(
+                f"An order of type {value.strip()[:20]} cannot be placed by itself.",
+                'Put "stop_loss" and "take_profit" into the alert of the entry.',
+                field=name,
+            )
+
+
+def check_exit_is_now(fields: Fields, symbol: str, moment: Moment) -> None:
+    """Raises for an exit that waits for a price: an exit is at market."""
+    waits: tuple[str, ...] = ("limitprice",)
+    for name in words.KINDS:
+        value = fields.raw(name)
+        kind = plain(value) if isinstance(value, str) else "market"
+        if kind == "market" or kind in words.WORDS:
+            continue
+        known = {"limit": words.LIMITS, "stop": words.TRIGGERS}
+        waits = known.get(_KINDS.get(kind, ""), ("stopprice", "triggerprice", "limitprice"))
+        break
+    price = fields.amount(*waits)
+    if price is None or plain(fields.text("time_in_force", "tif") or "") == "ioc":
+        return
+    now = None if moment.price_of is None else moment.price_of(symbol)
+    if now is None or abs(price / now - 1) > _NEAR:
+        raise fault(
+            "type_of_close",
+            "An exit is at market and does not wait for a price.",
+            'Put "stop_loss" and "take_profit" into the alert of the entry.',
+            field="price",
+        )
 
 
 def check_is_market(fields: Fields, symbol: str, moment: Moment) -> None:
@@ -201,7 +269,9 @@ def _targets(fields: Fields, price: Decimal | None, used: set[str]) -> list[Any]
     if name is not None:
         used.add(name)
         value = fields.raw(name)
-        return value if isinstance(value, list) else [_level(fields, name, price)]
+        if not isinstance(value, list):
+            return [_level(fields, name, price)]
+        return [_listed(fields, name, item, price) for item in value]
     numbered = [_numbered(fields, number, price, used) for number in range(1, 10)]
     found = [target for target in numbered if target is not None]
     if found:
@@ -211,6 +281,20 @@ def _targets(fields: Fields, price: Decimal | None, used: set[str]) -> list[Any]
         return []
     used.add(name)
     return [{"percent": fields.percent(name)}]
+
+
+def _listed(fields: Fields, name: str, value: Any, price: Decimal | None) -> Any:
+    """One of several targets: a level, or an object, whose percent beside a price is its share."""
+    if not isinstance(value, Mapping):
+        return _checked_level(fields, name, value, price)
+    given = {plain(key): item for key, item in value.items() if item is not None}
+    share = next((key for key in words.SHARES if key in given), None)
+    if share is None or set(given) != {"price", share}:
+        return value
+    return {
+        "price": given["price"],
+        "fraction": f"{Fields(given).percent(share) or Decimal(0):f}%",
+    }
 
 
 def _numbered(
@@ -263,9 +347,13 @@ def _level(fields: Fields, name: str, price: Decimal | None) -> Any:
     may be percent or points and is refused.
     """
     value = fields.raw(name)
+    return value if isinstance(value, list) else _checked_level(fields, name, value, price)
+
+
+def _checked_level(fields: Fields, name: str, value: Any, price: Decimal | None) -> Any:
     if isinstance(value, Mapping | list):
         return value
-    text = fields.text(name) or ""
+    text = Fields({name: value}).text(name) or ""
     number = number_in(text)
     low, high = _PLAUSIBLE
     if number is not None and price and not low <= number / price <= high:

@@ -66,14 +66,14 @@ WORDS: Final[Mapping[str, Said]] = {
 # Names are compared without case, `_` and `-`; in each row the first one that is there counts.
 SYMBOLS: Final = (
     *("symbol", "ticker", "tickerid", "tvsymbol", "symboltv", "instrument", "pair", "market"),
-    "contract",
+    *("contract", "instid"),
 )
 COINS: Final = ("coin", "asset", "baseasset", "basecurrency", "base")
 # What stands there must be a word that is known; in the others it may be anything.
 ACTIONS: Final = ("action", "orderaction", "strategyorderaction", "side", "order", "orderside")
 MAYBE_ACTIONS: Final = (
     *("signal", "direction", "signaltype", "tradeaction", "command", "cmd", "type", "trade"),
-    *("tradetype", "eventtype", "positionside"),
+    *("tradetype", "eventtype", "positionside", "tradeside", "data"),
 )
 POSITION: Final = (
     *("marketposition", "strategymarketposition", "position", "sentiment", "newposition"),
@@ -90,12 +90,26 @@ PREVIOUS: Final = (
 )
 PREVIOUS_SIZE: Final = (
     *("prevmarketpositionsize", "strategyprevmarketpositionsize", "prevpositionsize"),
-    "previouspositionsize",
+    *("previouspositionsize", "previousmarketpositionsize"),
 )
+# Whatever else a position is called: by its name, and by the word that stands there.
+OTHER_POSITION: Final = r"(?!pre|last|old|close|exit)\w{0,20}pos(?:ition)?"
+OTHER_PREVIOUS: Final = r"(?:pre|last|old)\w{0,20}pos(?:ition)?"
 CONTRACTS: Final = ("contracts", "ordercontracts", "strategyordercontracts")
 COUNTS: Final = (
     *("quantity", "qty", "size", "amount", "lots", "lot", "ordersize", "orderqty", "units"),
-    *("orderquantity", "baseamount", "amountbase", "basequantity"),
+    *("orderquantity", "baseamount", "amountbase", "basequantity", "lotsize", "sizevalue"),
+)
+# What else may be a size, and what only sounds like one.
+OTHER_SIZES: Final = (
+    r"\w*(?:qty|quantity|lots?|amount|units?|notional|contracts)|sz"
+    r"|(?:order|trade|pos|position|lot|entry|base|quote|buy|sell|stake|bet|usdt?)size"
+    r"|(?:order|trade|entry|usdt?)?margin"
+    r"|(?:sell|buy|close|exit|reduce|order|trade|entry)(?:percent|pct|percentage)"
+)
+NO_SIZES: Final = (
+    *("min", "max", "step", "contract", "account", "prev", "open", "profit", "pnl", "fee", "tp"),
+    *("sl", "target"),
 )
 VOLUME: Final = "volume"
 BAR: Final = ("open", "high", "low")
@@ -107,6 +121,11 @@ DOLLARS: Final = (
 PERCENTS: Final = (
     *("percent", "amountpercent", "sizepercent", "qtypercent", "quantitypercent", "equitypercent"),
     *("percentofequity", "balancepercentage", "balancepercent", "sizepct", "qtypct", "equitypct"),
+)
+# In an exit, of the position.
+PARTS: Final = (
+    *("closepercent", "closepct", "closepercentage", "exitpercent", "exitpct", "sellpercent"),
+    *("reducepercent", "reducepct", "partialpercent", "percentofposition"),
 )
 RISKS: Final = ("riskpercent", "riskpct", "riskpercentage")
 UNITS: Final = (
@@ -120,7 +139,7 @@ UNIT_WORDS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("base", "coin", "coins", "fixed", "contracts", "units", "qty"), "coins"),
     **dict.fromkeys(("absolute", "quantity"), "coins"),
 }
-KINDS: Final = ("ordertype", "pricetype", "type")
+KINDS: Final = ("ordertype", "pricetype", "ordtype", "type")
 LIMITS: Final = ("limitprice", "limit", "price", "orderprice", "entryprice", "entry")
 TRIGGERS: Final = ("stopprice", "triggerprice", "price", "orderprice")
 PRICES: Final = ("price", "close", "orderprice", "strategyorderprice", "entryprice", "entry")
@@ -133,9 +152,13 @@ STOPS: Final = (
     "stoplosspx",
     "stoplosstarget",
 )
-STOP_PERCENTS: Final = ("slpercent", "slpct", "stoplosspercent", "stoplosspct")
+STOP_PERCENTS: Final = (
+    *("slpercent", "slpct", "stoplosspercent", "stoplosspct", "stoplosspercentage"),
+    *("slpercentage", "percentagesl", "percentsl"),
+)
 TARGETS: Final = (
     "takeprofit",
+    "takeprofits",
     "tpprice",
     "takeprofitprice",
     "tp",
@@ -144,10 +167,15 @@ TARGETS: Final = (
     "profittarget",
 )
 NUMBERED: Final = ("takeprofit", "tp", "target", "t")
-TARGET_PERCENTS: Final = ("tppercent", "tppct", "takeprofitpercent", "takeprofitpct")
+TARGET_PERCENTS: Final = (
+    *("tppercent", "tppct", "takeprofitpercent", "takeprofitpct", "takeprofitpercentage"),
+    *("tppercentage", "percentagetp", "percenttp"),
+)
 # Behind the name of a numbered target: its distance where it has no price, else its share.
 IN_PERCENT: Final = ("percent", "pct", "percentage")
 SHARES: Final = (*IN_PERCENT, "share", "sizepercent", "qtypercent", "closepercent")
+# Orders that wait for a stop or a target by themselves.
+CONDITIONAL: Final = ("takeprofit", "stoploss", "trailingstop")
 COINS_OF_TARGET: Final = ("qty", "quantity", "size", "contracts", "amount")
 TRAILS: Final = ("trailing", "trailingstop", "trailingstoploss", "trailstop", "trail")
 TRAIL_PERCENTS: Final = (
@@ -155,7 +183,10 @@ TRAIL_PERCENTS: Final = (
     *("trailingstoppct", "trailstoppercent"),
 )
 PLAN_NAMES: Final = ("stop", "trail", "takeprofit", "breakeven")
-PLAN_DISTANCES: Final = r"(?:sl|tp)[0-9]?(?:offset|pips?|points?|ticks?|distance|trigger.*|atr)"
+PLAN_DISTANCES: Final = (
+    r"(?:sl|tp)[0-9]?(?:offset|pips?|points?|ticks?|distance|trigger.*|atr|dollars?|usd|amount)"
+    r"|(?:dollars?|usd|amount|pips?|points?|ticks?|initial|fixed)(?:sl|tp)[0-9]?"
+)
 TIMES: Final = (
     *("timenow", "timestamp", "time", "sentat", "sent", "alerttime", "triggertime", "signalts"),
 )
@@ -165,7 +196,10 @@ COMMENTS: Final = ("comment", "ordercomment", "strategyordercomment")
 REDUCE_ONLY: Final = ("reduceonly",)
 CLOSES: Final = ("closeposition", "closeall", "closeonly")
 REVERSES: Final = ("reverse", "closeopposite", "reverseposition")
-SECRETS: Final = ("passphrase", "password", "token", "key", "authkey", "webhooksecret")
+SECRETS: Final = (
+    *("passphrase", "password", "token", "key", "authkey", "authtoken", "webhooksecret"),
+    "signaltoken",
+)
 # Objects inside whose fields count like those beside them; a word before a name joins it.
 GROUPS: Final = {
     **dict.fromkeys(("strategy", "data", "order", "alert", "signal", "instrument", "trade"), ""),
@@ -179,6 +213,7 @@ DECORATION: Final = frozenset(
         *("note", "reason", "bar", "currency", "quotecurrency", "account", "leverage", "text"),
         *("alertname", "source", "version", "chart", "orderprice", "user", "userid", "tag"),
         *("product", "apikey", "nonce", "title", "price", "entryprice", "entry", "margin"),
-        *("margintype", "marginmode", "bartime", "plot", "plots", "atr", "rsi", "score"),
+        *("margintype", "marginmode", "bartime", "plot", "plots", "atr", "rsi", "score", "date"),
+        *("confidence", "reasoning"),
     )
 )
