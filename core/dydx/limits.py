@@ -71,7 +71,8 @@ class PlacementBudget:
 
     The node counts by its own height when a transaction arrives, which may be a block later than
     the height known here; therefore every window is taken `slack_blocks` longer than it is. A tenth
-    of each limit, at most `reserve`, is kept for PROTECTION, and so is what waits with `expect`.
+    of each limit, at most `reserve`, is kept for PROTECTION, and so is what waits with `expect`
+    or is to come with `foresee`.
     `limits` are BlockRateLimits.stateful, `past` the heights of earlier placements.
     Cancels of such orders are not limited and not counted.
     """
@@ -90,6 +91,7 @@ class PlacementBudget:
         self._taken = Counter(past)
         self._tight_until = 0
         self._expected: dict[str, int] = {}
+        self._foreseen: dict[str, int] = {}
 
     def configure(self, limits: tuple[tuple[int, int], ...]) -> None:
         """Takes over limits that were read again."""
@@ -114,7 +116,8 @@ class PlacementBudget:
         if height < self._tight_until:
             return 0
         blocks, limit = max(self._limits)
-        return limit - self._used(height, blocks) - sum(self._expected.values())
+        waited_for = sum(self._expected.values()) + sum(self._foreseen.values())
+        return limit - self._used(height, blocks) - waited_for
 
     def take(self, height: int, count: int = 1, priority: Priority = Priority.PROTECTION) -> bool:
         """Counts `count` placements that are about to be sent after block `height`; False, and
@@ -136,9 +139,16 @@ class PlacementBudget:
         """Protection that waits for room: no ENTRY takes it from now on."""
         self._expected[key] = count
 
+    def foresee(self, key: str, count: int) -> None:
+        """Protection that will wait for room in some block to come. Of each window one placement is
+        left to ENTRY all the same: two of them would else take all that a block has until then.
+        """
+        self._foreseen[key] = count
+
     def expect_no_more(self, key: str) -> None:
-        """What waited was sent or is not needed any more."""
+        """What waited or was foreseen was sent or is not needed any more."""
         self._expected.pop(key, None)
+        self._foreseen.pop(key, None)
 
     def _used(self, height: int, blocks: int) -> int:
         oldest = height - blocks - self._slack
@@ -147,7 +157,8 @@ class PlacementBudget:
     def _kept_back(self, limit: int, priority: Priority) -> int:
         if priority is Priority.PROTECTION:
             return 0
-        return min(self._reserve, limit // 10) + sum(self._expected.values())
+        foreseen = min(sum(self._foreseen.values()), max(limit - 1, 0))
+        return min(self._reserve, limit // 10) + sum(self._expected.values()) + foreseen
 
     def _forget(self, height: int) -> None:
         longest = max((blocks for blocks, _ in self._limits), default=0)

@@ -89,7 +89,7 @@ class Guard:
         self._placeless: set[int] = set()
         self._waiting_stops: set[int] = set()
         self._patience = Patience(self._parts.clock)
-        self._reservations = Reservations(self._expect, self._expect_no_more)
+        self._reservations = Reservations(self._foresee, self._expect_no_more)
 
     @property
     def book(self) -> PlanBook:
@@ -189,6 +189,10 @@ class Guard:
     def _expect_no_more(self, key: str) -> None:
         if self._sender.budget is not None:
             self._sender.budget.expect_no_more(self._named(key))
+
+    def _foresee(self, key: str, count: int) -> None:
+        if self._sender.budget is not None:
+            self._sender.budget.foresee(self._named(key), count)
 
     def _named(self, key: str) -> str:
         return f"{self._bench.account.id}:{key}"

@@ -121,14 +121,14 @@ class Reservation:
 
 
 class Reservations:
-    """What is reserved in one account. `expect` and `expect_no_more` tell those who share the
+    """What is reserved in one account. `foresee` and `expect_no_more` tell those who share the
     placements.
     """
 
     def __init__(
-        self, expect: Callable[[str, int], None], expect_no_more: Callable[[str], None]
+        self, foresee: Callable[[str, int], None], expect_no_more: Callable[[str], None]
     ) -> None:
-        self._expect = expect
+        self._foresee = foresee
         self._expect_no_more = expect_no_more
         self._held: dict[str, bool] = {}
         self._next = 0
@@ -145,7 +145,7 @@ class Reservations:
         self._next += 1
         key = f"{name}:{self._next}"
         self._held[key] = needs_slot
-        self._expect(key, 1)
+        self._foresee(key, 1)
         return Reservation(room, lambda: self._give_back(key))
 
     def close(self) -> None:

@@ -114,6 +114,39 @@ def test_an_entry_does_not_take_the_room_that_protection_waits_for() -> None:
     assert budget.room(1_002, Priority.ENTRY) == 2
 
 
+def test_stops_to_come_leave_each_block_a_placement_for_what_is_placed_meanwhile() -> None:
+    budget = PlacementBudget(MAINNET)
+    for one in range(5):
+        budget.foresee(f"stop of entry {one}", 1)
+
+    assert budget.room(1_000, Priority.ENTRY) == 1
+    assert budget.take(1_000, 1, Priority.ENTRY)
+    assert budget.room(1_000, Priority.ENTRY) == 0
+    assert budget.room(1_000, Priority.PROTECTION) == 1
+    assert budget.room(1_002, Priority.ENTRY) == 1
+
+
+def test_stops_to_come_keep_their_room_in_a_hundred_blocks() -> None:
+    budget, height, entries = PlacementBudget(MAINNET), 1_000, 0
+    for one in range(5):
+        budget.foresee(f"stop of entry {one}", 1)
+    assert budget.left(height) == 15
+    while budget.take(height, 1, Priority.ENTRY):
+        entries, height = entries + 1, height + 2
+
+    assert entries == 13
+    for one in range(5):
+        budget.expect_no_more(f"stop of entry {one}")
+    assert budget.room(height, Priority.ENTRY) == 2
+
+
+def test_a_stop_to_come_stops_nothing_where_a_block_takes_one_order() -> None:
+    budget = PlacementBudget(((1, 1),))
+    budget.foresee("stop of an entry", 1)
+
+    assert budget.room(1_000, Priority.ENTRY) == 1
+
+
 def test_what_is_left_of_a_window_counts_what_is_sent_and_what_is_waited_for() -> None:
     budget = PlacementBudget(MAINNET)
     assert budget.left(1_000) == 20

@@ -88,3 +88,16 @@ async def test_what_reserves_the_last_place_takes_it_from_a_target(
         await until(gave_way, 40)
         for one in kept:
             one.release()
+
+
+async def test_targets_are_placed_while_stops_of_entries_on_their_way_are_waited_for(
+    tmp_path: Path, sqlite_ledger_url: str
+) -> None:
+    async with guard_house(tmp_path, sqlite_ledger_url, 120) as house:
+        await house.buy("BTC-USD", "0.0004", PLAN)
+        await house.settled(5)
+        kept = [house.lane.guard.reserve("AVAX-USD") for _ in range(3)]
+        await house.buy("ETH-USD", "0.004", PLAN)
+        await house.settled(10)
+        for one in kept:
+            one.release()

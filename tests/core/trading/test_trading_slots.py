@@ -101,29 +101,29 @@ def test_room_for_a_stop_is_free_none_or_unknown(
 
 
 def test_entries_at_once_never_take_the_same_place() -> None:
-    expected: dict[str, int] = {}
+    foreseen: dict[str, int] = {}
 
     def expect_no_more(key: str) -> None:
-        del expected[key]
+        del foreseen[key]
 
-    kept = Reservations(expected.__setitem__, expect_no_more)
+    kept = Reservations(foreseen.__setitem__, expect_no_more)
     made = []
     for _ in range(5):
         room = room_for_stop(figures(slots=2, reserved=kept.slots), needs_slot=True)
         made.append(kept.make("BTC-USD", room, needs_slot=True))
     assert [one.room for one in made] == [StopRoom.FREE] * 2 + [StopRoom.NONE] * 3
-    assert len(expected) == 2
+    assert len(foreseen) == 2
     for one in made:
         one.release()
         one.release()
     assert kept.slots == 0
-    assert not expected
+    assert not foreseen
 
     late = kept.make("BTC-USD", StopRoom.FREE, needs_slot=True)
     kept.close()
     late.release()
     assert kept.slots == 0
-    assert not expected
+    assert not foreseen
 
 
 @given(
