@@ -7,6 +7,7 @@ the stops first; what there is no room for is watched (core/trading/sentry.py).
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -59,6 +60,7 @@ LOOK_EVERY_S: Final = 5.0
 TEND_EVERY_S: Final = 15.0
 FULL_FOR_S: Final = 15.0
 STOP_WAITS_S: Final = 8.0
+LEAVES_WITHIN: Final = dt.timedelta(seconds=10)
 TARGET_WAITS_S: Final = 30.0
 PLAN_LIFETIME_S: Final = 90 * 86_400
 FAR: Final = Decimal(1_000_000)
@@ -335,7 +337,9 @@ class Guard:
         keys = {claim.key for claim in claims}
         ours = len({(row.position_id, row.target_id) for row in living if row.living} & keys)
         spare = self._reservations.slots + (free == 0 and short_of_place(planned, living, now))
-        allowed = allotted(claims, slots, held - ours, spare)
+        # a place that is about to be free must not be asked of another order as well
+        leaving = sum(1 for row in self._resting.living() if _is_leaving(row, now))
+        allowed = allotted(claims, slots, held - ours - leaving, spare)
         waiting = sum(1 for row in self._resting.living() if not is_guard(row))
         lasting = allotted(claims, slots, waiting)
         self._placeless = {row.id for row in planned if (row.id, STOP) not in lasting}
@@ -489,3 +493,8 @@ class Guard:
 
 def _stop_key(position_id: int) -> str:
     return f"stop:{position_id}"
+def _is_leaving(row: Order, now: dt.datetime) -> bool:
+    """Whether an order's cancel was asked for so recently that its place is as good as free."""
+    return row.cancel_asked_at is not None and now - row.cancel_asked_at < LEAVES_WITHIN
+
+

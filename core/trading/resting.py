@@ -55,6 +55,7 @@ class Resting:
         self._living: dict[UUID, Order] = {}
         self._cancel_sent: dict[int, float] = {}
         self._triggered_at: dict[int, int] = {}
+        self._gone_at: dict[int, Tip] = {}
         self._looked_at: dict[int, float] = {}
 
     async def load(self) -> None:
@@ -89,6 +90,7 @@ class Resting:
         self._living.pop(order.order_uuid, None)
         self._cancel_sent.pop(order.id, None)
         self._triggered_at.pop(order.id, None)
+        self._gone_at.pop(order.id, None)
         self._looked_at.pop(order.id, None)
 
     # proof
@@ -173,6 +175,7 @@ class Resting:
             else:
                 await self._look_for_block(order, block, sighting)
             return
+        self._gone_at.pop(order.id, None)
         if order.state not in states.RESTING:
             state = "open"
             if order.order_flags == OrderFlags.CONDITIONAL:
@@ -252,7 +255,10 @@ class Resting:
             await self._move(order, "accepted", evidence, None)
 
     async def _settle(self, order: Order, block: Tip) -> None:
-        """The node's state does not hold it any more: fills first, then its end."""
+        """The node's state does not hold it any more: fills first, then its end. The indexer must
+        know the first block without it; it may stay some blocks behind the node for ever.
+        """
+        block = self._gone_at.setdefault(order.id, block)
         indexer = self._parts.venue.indexer
         if (await indexer.height()).height < block.height:
             return

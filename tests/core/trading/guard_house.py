@@ -281,6 +281,11 @@ class GuardHouse:
         await until(heard)
         return wanted
 
+    async def faults(self, **body: Any) -> None:
+        """Puts faults of the paper network in force."""
+        answer = await self._http.post(f"{self.rest}/paper/faults", json=body)
+        answer.raise_for_status()
+
     def oracle(self, ticker: str) -> Decimal:
         market = self.venue.stream.markets.get(ticker)
         assert market is not None

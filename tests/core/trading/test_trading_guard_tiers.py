@@ -101,3 +101,24 @@ async def test_targets_are_placed_while_stops_of_entries_on_their_way_are_waited
         await house.settled(10)
         for one in kept:
             one.release()
+
+
+async def test_targets_that_give_way_slowly_cost_no_others_their_places(
+    tmp_path: Path, sqlite_ledger_url: str
+) -> None:
+    async with guard_house(tmp_path, sqlite_ledger_url, 25) as house:
+        for ticker, size in MARKETS[:2]:
+            await house.buy(ticker, size, PLAN)
+        await house.settled(10, within_s=90)
+        before = await house.resting_ids()
+        await house.faults(indexer_latency_ms=4_000)
+        kept = [house.lane.guard.reserve("AVAX-USD") for _ in range(2)]
+
+        async def gave_way() -> bool:
+            leaving = [row for row in house.lane.resting.living() if row.cancel_asked_at]
+            return not leaving and len(await house.resting()) == 8
+
+        await until(gave_way, 40)
+        assert await house.resting_ids() < before
+        for one in kept:
+            one.release()
