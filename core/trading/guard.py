@@ -37,6 +37,7 @@ from core.trading.protection import (
     short_of_place,
     steps,
 )
+from core.trading.reasons import Reasons
 from core.trading.removed_stops import is_met, note_removed_stops
 from core.trading.resting import Resting
 from core.trading.rows import cancel_of, order_row
@@ -59,8 +60,8 @@ RETRY_PAUSE_S: Final = 2.0
 LOOK_EVERY_S: Final = 5.0
 TEND_EVERY_S: Final = 15.0
 FULL_FOR_S: Final = 15.0
-STOP_WAITS_S: Final = 8.0
 LEAVES_WITHIN: Final = dt.timedelta(seconds=10)
+STOP_WAITS_S: Final = 8.0
 TARGET_WAITS_S: Final = 30.0
 PLAN_LIFETIME_S: Final = 90 * 86_400
 FAR: Final = Decimal(1_000_000)
@@ -91,6 +92,7 @@ class Guard:
         self._placeless: set[int] = set()
         self._waiting_stops: set[int] = set()
         self._patience = Patience(self._parts.clock)
+        self._reasons = Reasons()
         self._reservations = Reservations(self._foresee, self._expect_no_more)
 
     @property
@@ -188,13 +190,13 @@ class Guard:
         if self._sender.budget is not None:
             self._sender.budget.expect(self._named(key), count)
 
-    def _expect_no_more(self, key: str) -> None:
-        if self._sender.budget is not None:
-            self._sender.budget.expect_no_more(self._named(key))
-
     def _foresee(self, key: str, count: int) -> None:
         if self._sender.budget is not None:
             self._sender.budget.foresee(self._named(key), count)
+
+    def _expect_no_more(self, key: str) -> None:
+        if self._sender.budget is not None:
+            self._sender.budget.expect_no_more(self._named(key))
 
     def _named(self, key: str) -> str:
         return f"{self._bench.account.id}:{key}"
@@ -290,9 +292,9 @@ class Guard:
         self._wait_for_stops_of(
             {step.position_id for step in todo if isinstance(step, Place) and step.is_stop}
         )
-        self._patience.keep(
-            {(step.position_id, step.target_id) for step in todo if isinstance(step, Place)}
-        )
+        levels = {(step.position_id, step.target_id) for step in todo if isinstance(step, Place)}
+        self._patience.keep(levels)
+        self._reasons.keep(levels)
         for step in todo:
             if isinstance(step, Cancel):
                 await self._resting.cancel(guards[step.order_id])
@@ -394,15 +396,20 @@ class Guard:
             async with self._bench.lock:
                 stored = await self._store(step, row, market, replaced, moment, room)
         except (ValueError, Refusal) as error:
-            log.warning("a plan's level has no order", position=row.position.id, error=str(error))
+            if self._reasons.is_new((step.position_id, step.target_id), str(error)):
+                log.warning(
+                    "a plan's level has no order", position=row.position.id, error=str(error)
+                )
             return
         except NoRoom as error:
             if step.is_stop:
                 # nothing that can wait takes the next placement
                 self._waiting_stops.add(step.position_id)
                 self._expect(_stop_key(step.position_id), 1)
-            log.info("a plan's level waits", position=row.position.id, reason=str(error))
+            if self._reasons.is_new((step.position_id, step.target_id), str(error)):
+                log.info("a plan's level waits", position=row.position.id, reason=str(error))
             return
+        self._reasons.forget((step.position_id, step.target_id))
         if step.is_stop:
             self._wait_for_stops_of(self._waiting_stops - {step.position_id})
         answer = await self._sender.send(stored)
@@ -491,10 +498,10 @@ class Guard:
         return order
 
 
-def _stop_key(position_id: int) -> str:
-    return f"stop:{position_id}"
 def _is_leaving(row: Order, now: dt.datetime) -> bool:
     """Whether an order's cancel was asked for so recently that its place is as good as free."""
     return row.cancel_asked_at is not None and now - row.cancel_asked_at < LEAVES_WITHIN
 
 
+def _stop_key(position_id: int) -> str:
+    return f"stop:{position_id}"
