@@ -173,6 +173,7 @@ async def started(
             stack.push_async_callback(venue.close)
         stack.push_async_callback(lanes.close)
         stack.push_async_callback(watches.rounds.close)
+        stack.push_async_callback(watches.glances.close)
         stack.push_async_callback(desk.close_key_work)
         stack.push_async_callback(desk.close_panics)
         connecting = asyncio.create_task(_connect(venues, lanes, desk))

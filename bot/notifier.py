@@ -322,6 +322,7 @@ class Notifier:
             "mismatch_found": self._mismatch_found,
             "news_missing": self._news_missing,
             "news_back": self._news_back,
+            "account_unseen": self._account_unseen,
             "account_standing": self._account_standing,
             "operator_notice": self._operator_notice,
             "key_progress": self._key_progress,
@@ -407,6 +408,10 @@ class Notifier:
     async def _news_back(self, trader: TraderView, row: OutgoingMessage) -> Screen:
         account = await self._account(trader, int(row.payload["account_id"]))
         return network.news_back(account, row.payload)
+
+    async def _account_unseen(self, trader: TraderView, row: OutgoingMessage) -> Screen:
+        account = await self._account(trader, int(row.payload["account_id"]))
+        return network.account_unseen(account, row.payload)
 
     async def _account_standing(self, trader: TraderView, row: OutgoingMessage) -> Screen:
         account = await self._account(trader, int(row.payload["account_id"]))

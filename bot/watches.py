@@ -1,4 +1,4 @@
-"""What looks after the accounts on its own: rounds against the chain, gaps, drift, lost keys."""
+"""What looks after the accounts on its own: rounds, glances, gaps, drift, lost keys."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Final
 from bot.settings import Settings
 from core.trading.drift_guard import DriftGuard
 from core.trading.gap import BEAT_EVERY_S, GapWatch
+from core.trading.glances import Glances
 from core.trading.key_loss_watch import KeyLossWatch
 from core.trading.lanes import Lanes
 from core.trading.office import Office
@@ -24,6 +25,7 @@ class Watches:
     """Built once over one office; `jobs` are called by the scheduler."""
 
     rounds: Rounds
+    glances: Glances
     gap: GapWatch
     drift: DriftGuard
     keys: KeyLossWatch
@@ -32,6 +34,7 @@ class Watches:
         """What is to be called, and every how many seconds."""
         return [
             (self.rounds.step, STEP_EVERY_S),
+            (self.glances.step, STEP_EVERY_S),
             (self.gap.beat, BEAT_EVERY_S),
             (self.gap.tell, LOOK_EVERY_S),
             (self.drift.look, LOOK_EVERY_S),
@@ -49,6 +52,7 @@ def build_watches(office: Office, lanes: Lanes, settings: Settings) -> Watches:
     )
     return Watches(
         rounds=Rounds(lanes, lanes.parts_of, office.clock, pace),
+        glances=Glances(lanes, lanes.parts_of, office.clock),
         gap=GapWatch(office),
         drift=DriftGuard(office),
         keys=KeyLossWatch(office),

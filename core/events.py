@@ -269,6 +269,17 @@ class NewsBack(Event):
 
 
 @dataclass(frozen=True)
+class AccountUnseen(Event):
+    """An order of an account may fill, and neither stream nor indexer nor node tells what it holds.
+    `since`: ISO, UTC.
+    """
+
+    kind: ClassVar[str] = "account_unseen"
+    account_id: int
+    since: str
+
+
+@dataclass(frozen=True)
 class AccountStanding(Event):
     """What dYdX lets an account do has changed. `standing`: served, close_only, geoblocked,
     compliance_blocked.

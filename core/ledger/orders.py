@@ -200,5 +200,11 @@ async def known_fills(fill_uuids: list[UUID]) -> set[UUID]:
     return {row.fill_uuid for row in await Fill.filter(fill_uuid__in=fill_uuids).only("fill_uuid")}
 
 
+async def newest_fill_height(account_id: int) -> int:
+    """The block of an account's newest fill in the books; 0 where there is none."""
+    newest = await Fill.filter(account_id=account_id).order_by("-height").only("height").first()
+    return newest.height if newest is not None else 0
+
+
 async def add_fill(fill: Fill) -> None:
     await fill.save(force_create=True)

@@ -43,6 +43,10 @@ class Following:
         """An order while it is followed."""
         return self._working.get(order_uuid)
 
+    def orders(self) -> list[Order]:
+        """The orders that are followed."""
+        return [row.order for row in self._working.values()]
+
     def unsettled(self, ticker: str) -> list[Working]:
         """The orders of a market that are followed, oldest first."""
         return [row for row in self._working.values() if row.order.ticker == ticker]

@@ -260,6 +260,15 @@ class Lane:
         return self.guard.has_place()
 
     @property
+    def may_fill_unseen(self) -> bool:
+        """Whether an order may open something just now of which the stream would not tell."""
+        account, venue = self.account, self._parts.venue
+        live = [*self._following.orders(), *self.resting.living()]
+        return any(not order.reduce_only for order in live) and venue.news_missing(
+            account.address, account.subaccount_number
+        )
+
+    @property
     def busy(self) -> bool:
         """Whether something is held or under way that has to be looked after."""
         return bool(

@@ -17,7 +17,7 @@ from core.dydx.indexer_types import IndexerFill
 from core.dydx.node import NodeUnreachable
 from core.dydx.stream import NeedsBackfill
 from core.events import MismatchFound
-from core.ledger import accounts, outbox, positions
+from core.ledger import accounts, orders, outbox, positions
 from core.trading.balance import BalanceCheck, ShareCheck
 from core.trading.funding import FundingReader
 from core.trading.news import note_served, note_standing
@@ -28,6 +28,8 @@ log = structlog.get_logger(__name__)
 OVERLAP_BLOCKS = 50
 UNREAD_S = 60.0
 """How long a difference is left unsaid while no fills can be read that may explain it."""
+UNKNOWN_S = 8.0
+"""The same where the chain holds what the books do not: no stop covers that."""
 YOUNGER_BLOCKS = 2
 """By how many blocks a node's state may be younger than the one that is known of it."""
 
@@ -50,6 +52,11 @@ class Difference:
     ledger: Decimal
     height: int
     at: float
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether the chain holds something that the books do not."""
+        return self.chain * self.ledger < 0 or abs(self.chain) > abs(self.ledger)
 
     def is_like(self, other: Difference | None) -> bool:
         return other is not None and (self.chain, self.ledger) == (other.chain, other.ledger)
@@ -78,6 +85,10 @@ class Reconciler:
     async def catch_up(self) -> bool:
         """As `run`, before the requests of all others: somebody waits for this account."""
         return await self.run(prompt=True)
+
+    async def glance(self) -> bool:
+        """Compares positions with a node's alone; False when no node could be asked."""
+        return await self._compare(read_to=None)
 
     async def run(self, *, prompt: bool = False, money: bool = False) -> bool:
         """Books missing fills and compares positions; with `money` also reads what was paid for
@@ -125,15 +136,16 @@ class Reconciler:
         if read is not None:
             self._parts.venue.stream.take_read(read)
 
-    async def _compare(self, *, read_to: int | None) -> None:
-        """Holds the books against a node's committed state. `read_to`: the block up to which all
-        fills are booked, None where that is not known.
+    async def _compare(self, *, read_to: int | None) -> bool:
+        """Holds the books against a node's committed state; False when no node could be asked.
+        `read_to`: the block up to which all fills are booked, None where that is not known.
 
         A difference is told once fills that were read past its block have not explained it.
         """
-        on_chain = await self._committed(at_least=read_to)
+        booked_to = await orders.newest_fill_height(self._account.id)
+        on_chain = await self._committed(at_least=max(read_to or 0, booked_to))
         if on_chain is None:
-            return
+            return False
         found = await self._differences(on_chain)
         if read_to is not None:
             await self._shares.run(on_chain.sizes)
@@ -145,13 +157,15 @@ class Reconciler:
                 self._suspected[ticker] = one
                 continue
             self._suspected[ticker] = first
-            unread = read_to is None and one.at - first.at >= UNREAD_S
+            patience_s = UNKNOWN_S if one.is_bare else UNREAD_S
+            unread = read_to is None and one.at - first.at >= patience_s
             past = (read_to or 0) > first.height + YOUNGER_BLOCKS
             if ticker not in self._told and (unread or past):
                 self._told[ticker] = one
                 await self._tell(ticker, one)
+        return True
 
-    async def _committed(self, at_least: int | None) -> OnChain | None:
+    async def _committed(self, at_least: int) -> OnChain | None:
         """What a node has committed; None while it cannot be read."""
         venue = self._parts.venue
         try:
@@ -167,7 +181,7 @@ class Reconciler:
             if market is None:
                 return None
             sizes[market.ticker] = market.scale.size_of(quantums)
-        return OnChain(sizes, held.height or at_least or venue.stream.height or 0)
+        return OnChain(sizes, held.height or at_least)
 
     async def _differences(self, on_chain: OnChain) -> dict[str, Difference]:
         """Where the books do not agree with the chain."""

@@ -11,6 +11,7 @@ from decimal import Decimal
 import pytest
 
 from core.events import (
+    AccountUnseen,
     AlertUnreadable,
     IntentRefused,
     MismatchFound,
@@ -167,6 +168,7 @@ async def test_each_kind_of_event_has_its_message(world: ChatWorld) -> None:
             'line 3, column 7\nfield size\n{"secret": "***"}\nWhat to do: Remove the comma.',
         ),
         (MismatchFound(account.id, "BTC-USD", "1", "2"), False, "on chain 1 · in my books 2"),
+        (AccountUnseen(account.id, now.isoformat()), False, "What fills now has no stop"),
     ):  # fmt: skip
         world.outbox.put(me.id, event, now, signal_id if about_signal else None)
         await world.notify()

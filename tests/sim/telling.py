@@ -120,7 +120,7 @@ class Telling:
             return self._is_of('"order"', payload["order_id"], account_id, ticker)
         if kind == "mismatch_found":
             return (payload["account_id"], payload["ticker"]) == (account_id, ticker)
-        if kind == "news_missing":
+        if kind in ("news_missing", "account_unseen"):
             return bool(payload["account_id"] == account_id)
         return kind == "gap_found"
 

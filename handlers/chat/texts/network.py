@@ -63,6 +63,20 @@ def news_back(account: AccountView | None, payload: dict[str, Any]) -> Screen:
     )
 
 
+def account_unseen(account: AccountView | None, payload: dict[str, Any]) -> Screen:
+    """An order may fill, and nobody tells what the account holds."""
+    return Screen(
+        lines(
+            f"{LOOK} Nobody tells me what this account holds, and an order of it may fill.",
+            None if account is None else account_line(account),
+            Text("neither stream nor indexer nor node answers since ", _since(payload)),
+            "What fills now has no stop before one of them answers; I keep asking. "
+            "Look at it on dydx.trade.",
+        ),
+        keyboard([button("Status", MenuButton(what="status"))]),
+    )
+
+
 def account_standing(account: AccountView | None, payload: dict[str, Any]) -> Screen:
     """What dYdX lets an account do."""
     sign, text = _STANDINGS.get(str(payload["standing"]), (LOOK, "dYdX's answer is not known."))
