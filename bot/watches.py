@@ -52,7 +52,7 @@ def build_watches(office: Office, lanes: Lanes, settings: Settings) -> Watches:
     )
     return Watches(
         rounds=Rounds(lanes, lanes.parts_of, office.clock, pace),
-        glances=Glances(lanes, lanes.parts_of, office.clock),
+        glances=Glances(lanes, office.clock),
         gap=GapWatch(office),
         drift=DriftGuard(office),
         keys=KeyLossWatch(office),

@@ -6,19 +6,15 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
 
 from core.clock import Clock
-from core.events import AccountUnseen
-from core.ledger import outbox
 from core.ledger.tasks import spawn
 from core.trading.lanes import Lanes, Seat
-from core.trading.parts import Parts
-from core.trading.venue import Venue
 
 log = structlog.get_logger(__name__)
 
@@ -31,12 +27,14 @@ UNSEEN_ALARM_S: Final = 10.0
 @dataclass(eq=False)
 class Sight:
     """An account of which the stream tells nothing, in seconds of the monotonic counter. `seen`:
-    since when neither node nor indexer answered for it; `began`: the same for its trader.
+    since when neither node nor indexer answered for it; `began`: the same for its trader;
+    `failed`: a node was asked since then and did not answer.
     """
 
     seen: float
     began: dt.datetime
     asked: float = float("-inf")
+    failed: bool = False
     asking: bool = False
     reading: bool = False
     told: bool = False
@@ -45,9 +43,8 @@ class Sight:
 class Glances:
     """Looks after such accounts of all networks; `step` is called every second."""
 
-    def __init__(self, lanes: Lanes, parts_of: Callable[[Venue], Parts], clock: Clock) -> None:
+    def __init__(self, lanes: Lanes, clock: Clock) -> None:
         self._lanes = lanes
-        self._parts_of = parts_of
         self._clock = clock
         self._sights: dict[int, Sight] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -62,9 +59,9 @@ class Glances:
         }
         self._ask_due(seats, now)
         for account_id, sight in self._sights.items():
-            if not sight.told and now - sight.seen >= UNSEEN_ALARM_S:
+            if sight.failed and not sight.told and now - sight.seen >= UNSEEN_ALARM_S:
                 sight.told = True
-                await self._alarm(seats[account_id], sight)
+                await seats[account_id].lane.reconciler.tell_unseen(sight.began.isoformat())
 
     async def close(self) -> None:
         """Ends the questions that are under way."""
@@ -99,6 +96,8 @@ class Glances:
             sight.asking = False
         if answered:
             self._answered(sight)
+        else:
+            sight.failed = True
         if (reconciler.suspects or not answered) and not sight.reading:
             sight.reading = True
             self._spawn(self._read(seat, sight))
@@ -112,19 +111,7 @@ class Glances:
 
     def _answered(self, sight: Sight) -> None:
         sight.seen, sight.began, sight.told = self._clock.monotonic(), self._clock.now(), False
-
-    async def _alarm(self, seat: Seat, sight: Sight) -> None:
-        account, since = seat.account, sight.began.isoformat()
-        log.warning("nobody tells what an account holds", account=account.id, since=since)
-        parts = self._parts_of(self._lanes.venues[account.network])  # type: ignore[index]
-        async with parts.ledger.executing():
-            await outbox.put(
-                account.trader_id,
-                AccountUnseen(account.id, since),
-                key=f"unseen:{account.id}:{since}",
-                now=self._clock.now(),
-            )
-        parts.outbox_bell.ring()
+        sight.failed = False
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = spawn(self._guarded(work))

@@ -16,7 +16,7 @@ from core.dydx.indexer import Indexer, IndexerError
 from core.dydx.indexer_types import IndexerFill
 from core.dydx.node import NodeUnreachable
 from core.dydx.stream import NeedsBackfill
-from core.events import MismatchFound
+from core.events import AccountUnseen, Event, MismatchFound
 from core.ledger import accounts, orders, outbox, positions
 from core.trading.balance import BalanceCheck, ShareCheck
 from core.trading.funding import FundingReader
@@ -199,13 +199,19 @@ class Reconciler:
     async def _tell(self, ticker: str, one: Difference) -> None:
         log.warning("chain and ledger differ", account=self._account.id, ticker=ticker)
         self._parts.observer.mismatch()
+        found = MismatchFound(
+            self._account.id, ticker, format(one.chain, "f"), format(one.ledger, "f")
+        )
+        await self._put(found, f"mismatch:{self._account.id}:{ticker}:{one.height}")
+
+    async def tell_unseen(self, since: str) -> None:
+        """Alarms: an order may open something, and nobody tells what the account holds."""
+        log.warning("nobody tells what an account holds", account=self._account.id, since=since)
+        await self._put(
+            AccountUnseen(self._account.id, since), f"unseen:{self._account.id}:{since}"
+        )
+
+    async def _put(self, event: Event, key: str) -> None:
         async with self._parts.ledger.executing():
-            await outbox.put(
-                self._account.trader_id,
-                MismatchFound(
-                    self._account.id, ticker, format(one.chain, "f"), format(one.ledger, "f")
-                ),
-                key=f"mismatch:{self._account.id}:{ticker}:{one.height}",
-                now=self._parts.clock.now(),
-            )
+            await outbox.put(self._account.trader_id, event, key=key, now=self._parts.clock.now())
         self._parts.outbox_bell.ring()

@@ -24,6 +24,7 @@ class Unseen:
     node_answers: bool = True
     indexer_answers: bool = True
     asked: list[str] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
 
     @property
     def lane(self) -> Unseen:
@@ -41,14 +42,16 @@ class Unseen:
         self.asked.append("indexer")
         return self.indexer_answers
 
+    async def tell_unseen(self, since: str) -> None:
+        self.told.append(since)
+
 
 class House:
     """Some accounts, glanced at for a while."""
 
     def __init__(self, room: Room, seats: list[Unseen]) -> None:
         self.room, self.rows = room, seats
-        self.venues = {"paper": room.venue}
-        self.glances = Glances(cast(Lanes, self), lambda _: room.parts, room.clock)
+        self.glances = Glances(cast(Lanes, self), room.clock)
 
     def seats(self) -> list[Any]:
         return list(self.rows)
@@ -79,9 +82,10 @@ async def test_a_node_is_asked_every_two_seconds_and_the_indexer_where_the_node_
 
 async def test_many_unseen_accounts_share_the_nodes_in_turn(room: Room) -> None:
     trader = await room.trader(1)
-    rows = [Unseen(await room.account(trader, number)) for number in range(4 * PER_STEP)]
-    await House(room, rows).pass_by(8)
+    rows = [Unseen(await room.account(trader, number)) for number in range(12 * PER_STEP)]
+    await House(room, rows).pass_by(24)
     assert {len(row.asked) for row in rows} == {2}
+    assert [row.told for row in rows if row.told] == []
 
 
 async def test_an_account_of_which_nobody_tells_is_an_alarm_once_until_somebody_answers(
@@ -90,12 +94,13 @@ async def test_an_account_of_which_nobody_tells_is_an_alarm_once_until_somebody_
     trader = await room.trader(1)
     row = Unseen(await room.account(trader), node_answers=False, indexer_answers=False)
     house = House(room, [row])
+    began = room.clock.now().isoformat()
     await house.pass_by(10)
-    assert await room.told(trader) == []
+    assert row.told == []
     await house.pass_by(60)
-    assert [one["kind"] for one in await room.told(trader)] == ["account_unseen"]
+    assert row.told == [began]
     row.indexer_answers = True
     await house.pass_by(60)
     row.indexer_answers = False
     await house.pass_by(15)
-    assert len(await room.told(trader, "account_unseen")) == 2
+    assert len(row.told) == 2
