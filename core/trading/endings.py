@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import Final
 from uuid import UUID
 
 import structlog
@@ -31,6 +32,9 @@ from core.trading.share_keeper import share_of, signed_size
 from core.trading.workbench import Workbench
 
 log = structlog.get_logger(__name__)
+
+UNFILLED: Final = ("unfilled", "The order ended without a fill; nothing was traded.")
+CANCELED: Final = ("canceled", "The order was canceled before it filled; nothing was traded.")
 
 
 class Endings:
@@ -113,14 +117,15 @@ class Endings:
         last = made[-1]
         rests = last.state in states.RESTING
         traded = any(row.filled_size for row in made) or rests
+        asked_off = _was_asked_off(last)
         if not traded:
-            reason = ("unfilled", "The order ended without a fill; nothing was traded.")
+            reason = CANCELED if asked_off else UNFILLED
         elif reason is None:
             reason = await self._what_is_left(intent, made)
         async with self._parts.ledger.executing():
             await self._settle(intent, "done", "executed" if traded else "refused", reason)
-            told = last.state in ("canceled", "expired") and intent.source != "watch"
-            if told and (last.filled_size < last.size or reason is not None):
+            died = last.state in ("canceled", "expired") and intent.source != "watch"
+            if died and not asked_off and (last.filled_size < last.size or reason is not None):
                 await self._bench.tell(
                     OrderUnfilled(last.id), f"unfilled:{last.id}", intent.signal_id
                 )
@@ -171,3 +176,11 @@ class Endings:
             price=mock.price,
             created_at=self._parts.clock.now(),
         )
+
+
+def _was_asked_off(order: Order) -> bool:
+    """Whether an order that was to wait for its price was cancelled without a fill, and somebody
+    had asked for that.
+    """
+    asked = bool(order.order_flags) and order.cancel_asked_at is not None
+    return asked and order.state == "canceled" and not order.filled_size

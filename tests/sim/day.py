@@ -279,7 +279,9 @@ class Day:
         if what == "cancel":
             waiting = [row for row in await desk.open_orders(person.view) if not row.protects]
             if waiting:
-                await desk.cancel_order(person.view, waiting[int(roll * len(waiting))].order.id)
+                order_id = waiting[int(roll * len(waiting))].order.id
+                await desk.cancel_order(person.view, order_id)
+                self.world.cancelled.add(order_id)
             return
         held = await desk.positions(person.view)
         if not held:

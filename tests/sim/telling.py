@@ -190,14 +190,35 @@ class Telling:
     def refusals(self) -> None:
         """On a day without faults every alert is in time, and refused only for what it asks."""
         rows = self._judge.rows(
-            "SELECT body, state, reason_code FROM signal WHERE state IN ('missed', 'refused')"
+            "SELECT id, body, state, reason_code FROM signal WHERE state IN ('missed', 'refused')"
         )
         for row in rows:
+            if row["reason_code"] == "canceled" and self._was_cancelled(row["id"]):
+                continue
             if row["state"] == "missed" or row["reason_code"] not in ITS_OWN_FAULT:
                 alert = json.loads(row["body"])
                 self._judge.blame(
                     "lost", f"alert {alert.get('id')} is {row['state']}: {row['reason_code']}"
                 )
+
+    def _was_cancelled(self, signal_id: str) -> bool:
+        """Whether a trader pressed the Cancel button of each order of an alert, and its card says
+        what became of it.
+        """
+        made = self._judge.rows(
+            'SELECT o.id, i.done_at FROM "order" o JOIN intent i ON i.id = o.intent_id '
+            "WHERE i.signal_id = ?",
+            signal_id,
+        )
+        cards = self._judge.rows(
+            "SELECT changed_at FROM outgoing_message WHERE kind = 'card' AND key = ?",
+            f"card:{signal_id}",
+        )
+        said = [moment(row["changed_at"]) for row in cards]
+        return bool(made) and all(
+            row["id"] in self._world.cancelled and any(at >= moment(row["done_at"]) for at in said)
+            for row in made
+        )
 
 
 def moment(text: str) -> dt.datetime:

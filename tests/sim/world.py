@@ -58,6 +58,8 @@ class World:
         self.people: list[Person] = []
         self.sent: list[Sent] = []
         self.counts: Counter[str] = Counter()
+        self.cancelled: set[int] = set()
+        """The orders whose Cancel button was pressed and answered."""
         self.unexpected: list[str] = []
         self.machine: Machine | None = None
         self.shown = False

@@ -125,6 +125,8 @@ def _outcome_lines(signal: SignalView) -> list[Text | str | None]:
         return []  # the order's own line says it
     if signal.reason_code == "ignored":
         return ["ignored by you: nothing was traded"]
+    if signal.reason_code == "canceled" and signal.state == "refused":
+        return ["canceled before it filled"]
     if signal.state == "refused":
         return [f"{REFUSED} refused: {quiet(signal.reason_text or 'no reason given')}"]
     if signal.state == "missed":

@@ -79,6 +79,14 @@ async def test_a_new_message_says_that_a_signal_waits(world: ChatWorld) -> None:
     assert len(world.desk.executed) == 1
 
 
+async def test_the_card_of_an_entry_that_was_cancelled_names_no_other_cause(
+    world: ChatWorld,
+) -> None:
+    card = await card_of(world, "refused", reason_code="canceled", reason_text="It was canceled.")
+    assert "canceled before it filled" in card.text
+    assert "refused" not in card.text
+
+
 async def test_a_shadow_card_says_what_would_have_been_done(world: ChatWorld) -> None:
     card = await card_of(world, "shadow", reason_text=WOULD)
     assert "shadow mode: nothing was sent" in card.text
