@@ -52,6 +52,7 @@ from core.trading.slots import (
     room_for_stop,
 )
 from core.trading.venue import first_of
+from core.trading.watch import Met
 from core.trading.workbench import Workbench
 
 log = structlog.get_logger(__name__)
@@ -94,6 +95,7 @@ class Guard:
         self._patience = Patience(self._parts.clock)
         self._reasons = Reasons()
         self._reservations = Reservations(self._foresee, self._expect_no_more)
+        resting.on_triggered(self._stop_triggered)
 
     @property
     def book(self) -> PlanBook:
@@ -140,6 +142,18 @@ class Guard:
     async def retry(self, intent: Intent) -> None:
         """A plan's close is over; what it left is closed again."""
         await self._sentry.retry(intent)
+
+    def _stop_triggered(self, order: Order) -> None:
+        """The chain found a stop met, which it may by a trade that no oracle price shows: like any
+        that is met, it has two blocks to close the position.
+        """
+        row = self.book.get(order.position_id or 0)
+        if row is None or order.purpose != "stop_loss" or order.cancel_asked_at is not None:
+            return
+        for mark in self.book.marks(row):
+            if mark.kind == "stop":
+                met = replace(mark, on_chain=True)
+                self._sentry.told(Met(row.position.id, met, order.trigger_price or mark.price))
 
     async def rearm(self, left_over: Sequence[Intent]) -> None:
         """After a restart, before `refresh`: takes over what was being closed."""
@@ -287,7 +301,7 @@ class Guard:
         living = [guard_order(row) for row in guards.values()]
         rows = {row.position.id: row for row in self.book.rows()}
         room = self._room_to_trail()
-        planned = [self.book.wanted(row, living, room) for row in rows.values()]
+        planned = [self.book.wanted(row, living, room, self._filling(row)) for row in rows.values()]
         todo = self._steps(planned, living)
         self._wait_for_stops_of(
             {step.position_id for step in todo if isinstance(step, Place) and step.is_stop}
@@ -311,6 +325,21 @@ class Guard:
             await self._resting.cancel(order)
         settled = all(row.state == "untriggered" for row in guards.values())
         return not todo and not leaving and settled
+
+    def _filling(self, row: Held) -> Decimal:
+        """What resting entries that have begun to fill may still add to a position."""
+        return sum(
+            (
+                order.size - order.filled_size
+                for order in self._resting.living()
+                if order.ticker == row.position.ticker
+                and not order.reduce_only
+                and order.filled_size > 0
+                and order.cancel_asked_at is None
+                and (order.side == "BUY") == row.long
+            ),
+            Decimal(0),
+        )
 
     async def _outliving(self, leaving: Sequence[Order]) -> list[Order]:
         """Exits that an alert left waiting and whose position is closed: they would act on the next

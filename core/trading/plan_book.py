@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
 
 from core.dydx.markets import Market
 from core.ledger import positions
@@ -25,6 +26,11 @@ from core.trading.trailing import (
 )
 from core.trading.watch import Mark, Met, Told
 from core.trading.workbench import Workbench
+
+ROOM_TO_AIM: Final = 10
+"""With fewer placements left the stop of a position that an entry is still filling stays where it
+is, if it covers enough: its level moves with each part.
+"""
 
 
 @dataclass
@@ -118,9 +124,11 @@ class PlanBook:
 
     # what the chain is to hold
 
-    def wanted(self, row: Held, orders: Sequence[GuardOrder], room: int) -> HeldPosition:
-        """A position with the levels that are to rest on chain. `room`: placements that a trailing
-        stop may use.
+    def wanted(
+        self, row: Held, orders: Sequence[GuardOrder], room: int, filling: Decimal = Decimal(0)
+    ) -> HeldPosition:
+        """A position with the levels that are to rest on chain. `room`: placements that a stop may
+        use which only moves; `filling`: what an entry may still add.
         """
         plan = row.plan
         busy = {target.id for target in plan.targets if target.state == "closing"}
@@ -129,6 +137,13 @@ class PlanBook:
             busy |= {STOP} | {target.id for target in plan.targets}
         elif plan.armed and not plan.asks:
             stop = self._stop_on_chain(row, orders, room)
+            if filling and room < ROOM_TO_AIM:
+                covering = [
+                    order.trigger
+                    for order in _stops(row, orders)
+                    if order.left >= row.position.size + filling
+                ]
+                stop = covering[-1] if covering else stop
         return HeldPosition(
             id=row.position.id,
             ticker=row.position.ticker,
@@ -141,6 +156,7 @@ class PlanBook:
                 if plan.armed and target.state == "waiting"
             ),
             busy=frozenset(busy),
+            filling=filling,
         )
 
     def _stop_on_chain(self, row: Held, orders: Sequence[GuardOrder], room: int) -> Decimal | None:
@@ -150,11 +166,7 @@ class PlanBook:
         price = in_force(stop, tick)
         if price is None or stop.best is None or stop.distance is None:
             return price
-        resting = [
-            order.trigger
-            for order in orders
-            if order.position_id == row.position.id and order.target_id == STOP and order.living
-        ]
+        resting = [order.trigger for order in _stops(row, orders)]
         if not resting:
             return price
         fixed = in_force(Stop(stop.long, stop.fixed, even=stop.even), tick)
@@ -233,3 +245,12 @@ class PlanBook:
             return False
         step = chain_step(distance_at(stop.best, stop.distance), PLENTY, tick)
         return worth_moving(resting[-1], price, step, long=stop.long)
+
+
+def _stops(row: Held, orders: Sequence[GuardOrder]) -> list[GuardOrder]:
+    """The stops of a position that rest or are on their way, oldest first."""
+    return [
+        order
+        for order in orders
+        if order.position_id == row.position.id and order.target_id == STOP and order.living
+    ]

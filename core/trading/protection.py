@@ -38,6 +38,10 @@ class HeldTarget:
 class HeldPosition:
     """An open position and the levels of its plan; `size` is unsigned base units. `stop_loss` is
     where its stop is to rest; `busy` a stop or target that the bot is carrying out itself.
+
+    `filling` is what a resting entry that has begun to fill may still add. The stop covers it from
+    the start, as its fill is capped at the position: a stop for each part would use up the
+    placements.
     """
 
     id: int
@@ -47,12 +51,14 @@ class HeldPosition:
     stop_loss: Decimal | None
     targets: tuple[HeldTarget, ...] = ()
     busy: frozenset[int] = field(default=frozenset())
+    filling: Decimal = Decimal(0)
 
     def levels(self) -> list[Wanted]:
         """What would rest on chain if there were places enough, the stop first."""
         found = []
         if self.stop_loss is not None:
-            found.append(Wanted(self.id, STOP, "stop_loss", self.stop_loss, self.size))
+            size = self.size + self.filling
+            found.append(Wanted(self.id, STOP, "stop_loss", self.stop_loss, size))
         for target in self.targets:
             found.append(Wanted(self.id, target.id, "take_profit", target.price, target.size))
         return found

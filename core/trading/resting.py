@@ -57,6 +57,11 @@ class Resting:
         self._triggered_at: dict[int, int] = {}
         self._gone_at: dict[int, Tip] = {}
         self._looked_at: dict[int, float] = {}
+        self._on_triggered: Callable[[Order], None] | None = None
+
+    def on_triggered(self, told: Callable[[Order], None]) -> None:
+        """Who is told of each conditional order that the chain has triggered."""
+        self._on_triggered = told
 
     async def load(self) -> None:
         """Takes over what the ledger holds."""
@@ -288,6 +293,8 @@ class Resting:
             self._living[fresh.order_uuid] = fresh
             if state in states.RESTING:
                 self._sender.decided(fresh)
+        if state == "triggered" and self._on_triggered is not None:
+            self._on_triggered(fresh)
 
     async def _step(self, order: Order, state: str, evidence: str, **values: object) -> None:
         """The end of an order, unless fills have told it meanwhile. The caller holds the lock."""

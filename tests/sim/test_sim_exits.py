@@ -120,5 +120,42 @@ def test_a_stop_stays_until_the_one_that_replaces_it_is_proved(shop: Path, tmp_p
     assert _live(shop, tmp_path, act) == []
 
 
+@pytest.mark.parametrize("behind_s", [0.3, 0.8, 1.3, 1.8])
+def test_a_close_beside_a_stop_that_is_just_closing_ends_when_nothing_is_left(
+    shop: Path, tmp_path: Path, behind_s: float
+) -> None:
+    async def act(world: World) -> None:
+        person = world.people[0]
+        world.chain.move("BTC-USD", Decimal("0.9"))
+        await asyncio.sleep(behind_s)
+        world.post(person.strategies[0], "BTC-USD", "close", {})
+        await asyncio.sleep(15)
+        assert world.chain.positions(person.key) == {}
+
+    assert _live(shop, tmp_path, act) == []
+
+
+def test_an_entry_that_fills_in_many_parts_is_covered_from_the_first_to_the_last(
+    shop: Path, tmp_path: Path
+) -> None:
+    """A stop for each part would use up what the chain lets an account place."""
+
+    async def act(world: World) -> None:
+        person = world.people[0]
+        world.chain.exchange.shape_book(BookShape(levels=1, level_usd=Decimal(150)))
+        price = str(int(world.chain.price("ETH-USD") * 101 / 100))
+        fields = {"size": "1.5", "type": "limit", "price": price, "stop_loss": "2%"}
+        world.post(person.strategies[0], "ETH-USD", "buy", fields)
+        parts = set()
+        for _ in range(60):
+            await asyncio.sleep(1)
+            parts.add(world.chain.positions(person.key).get("ETH-USD"))
+        assert len(parts) > 20
+        world.chain.exchange.shape_book(BookShape())
+        await asyncio.sleep(5)
+
+    assert _live(shop, tmp_path, act) == []
+
+
 def _is_whole_stop(order: Any) -> bool:
     return bool(order.condition_type == ConditionType.STOP_LOSS and order.quantums == 200_000_000)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -36,7 +37,7 @@ async def test_a_round_that_fails_is_tried_again(
         spawn=lambda work: tasks.append(asyncio.create_task(work)),
     )
     nobody: Any = None
-    guard = Guard(bench, nobody, nobody, nobody)
+    guard = Guard(bench, nobody, Mock(), nobody)
     rounds = 0
     tended = asyncio.Event()
 

@@ -288,6 +288,13 @@ def test_a_full_tier_is_respected(
     assert steps(held, orders, NOW, allowed, free) == expected
 
 
+def test_the_stop_covers_what_a_filling_entry_may_still_add_and_shrinks_with_its_end() -> None:
+    filling = position(filling=D(3))
+    assert steps([filling], [], NOW) == [place(size=5)]
+    assert steps([position(size=D(4), filling=D(1))], [order(1, left=D(5))], NOW) == []
+    assert steps([position(size=D(4))], [order(1, left=D(5))], NOW) == [place(size=4, replaces=1)]
+
+
 def test_a_stop_that_covers_too_much_is_short_of_a_place() -> None:
     assert short_of_place([position(size=D(1))], [order(1)], NOW)
     assert not short_of_place([position()], [order(1)], NOW)
