@@ -33,12 +33,14 @@ class MarketPosition(StrEnum):
 class Against(StrEnum):
     """What a buy or sell does with a position that lies the other way, where the grammar of its
     platform says so: `net` is one order of its size, what goes past flat opens the other side;
-    `close` closes all of it and opens nothing. Without it: reduce by the size, at most to flat.
-    A reduce can be `net` too; from flat it still does nothing.
+    `close` closes all of it and opens nothing; `turn` reduces it by a size that is smaller, and
+    else turns it into one of the size. Without it: reduce by the size, at most to flat. A reduce
+    can be `net` too; from flat it still does nothing.
     """
 
     NET = "net"
     CLOSE = "close"
+    TURN = "turn"
 
 
 class SizeUnit(StrEnum):

@@ -136,6 +136,8 @@ def _against(alert: Alert, at: Situation, way: MarketPosition) -> Meaning:
     if alert.against is Against.CLOSE:
         return _exit(at, held)
     size = sizing.order_size(alert, at, way)
+    if alert.against is Against.TURN and size is not None and size >= held:
+        return _flip(at, size)
     if size is None or size <= held:
         return _exit(at, size)
     return _flip(at, size - held)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import replace
+from decimal import Decimal
 from typing import Final
 
 from core.signals.alert import (
@@ -19,7 +21,7 @@ from core.signals.alert import (
     TakeProfit,
     Terms,
 )
-from core.signals.fields import BELOW_STOP, BELOW_TARGET
+from core.signals.fields import BELOW_STOP, BELOW_TARGET, MAX_EXPIRES, MIN_EXPIRES
 from core.signals.presets.common import (
     FLAT,
     LONG,
@@ -27,6 +29,7 @@ from core.signals.presets.common import (
     Content,
     Moment,
     Preset,
+    check_exit_price,
     checked_targets,
     hint_of,
     plain,
@@ -94,20 +97,24 @@ def _alert(content: Content, moment: Moment) -> Alert:
     if side is FLAT:
         # Ours, for the template: where a strategy is flat there is nothing to be open.
         return wish
+    terms = _terms(fields)
+    if action in ("close", "reduce", "reverse"):
+        # These are at market, so that they cannot wait for a price.
+        check_exit_price(terms.price, wish.symbol, moment, "signal_price")
+        terms = Terms()
     if action == "close":
         return replace(wish, only=side)
     if action == "reduce":
         return _reduce(fields, wish, side)
     size = _size(fields)
     if action == "increase":
-        return replace(wish, action=Action.ADD, size=size, only=side)
+        return replace(wish, action=Action.ADD, size=size, only=side, terms=terms)
     if action == "reverse" and side is None:
         return _with_plan(fields, replace(wish, action=Action.REVERSE, size=size))
     if side is None:
         raise fields.fault(
             "side", "side_missing", "The alert has no side.", 'Add "side": "long" or "short".'
         )
-    terms = _terms(fields) if action == "open" else Terms()
     wish = replace(wish, action=entry(side), size=size, unless=side, terms=terms)
     return _with_plan(fields, wish)
 
@@ -145,7 +152,17 @@ def _terms(fields: Fields) -> Terms:
         raise fields.fault(
             "signal_price", "price_missing", "A limit order needs a price.", "Add signal_price."
         )
-    return Terms(OrderKind.LIMIT, price, Force.GTT)
+    return Terms(OrderKind.LIMIT, price, Force.GTT, _expires(fields))
+
+
+def _expires(fields: Fields) -> dt.timedelta | None:
+    """How long an entry waits, in minutes."""
+    inner = fields.child("entry_expiration")
+    minutes = None if inner is None else inner.amount("time")
+    if minutes is None:
+        return None
+    expires = dt.timedelta(minutes=float(min(minutes, Decimal(10**6))))
+    return min(max(expires, MIN_EXPIRES), MAX_EXPIRES)
 
 
 def _with_plan(fields: Fields, wish: Alert) -> Alert:

@@ -33,13 +33,17 @@ from core.signals.presets.common import (
     Content,
     Moment,
     Preset,
+    check_exit_price,
     checked_symbol,
+    checked_targets,
     checked_time,
     distance,
+    exit_that_waits,
     fault,
     hint_of,
     position_share,
     several_orders,
+    share,
     unsupported,
 )
 from core.signals.presets.markets import unit_of
@@ -57,6 +61,9 @@ _SIDES: Final = {
 _CLOSES: Final = {"order": "order", "orders": "order", "position": "position", "pos": "position"}
 _KINDS: Final = ("market", "limit", "stop", "post", "postonly", "ioc", "fok")
 _TOKEN = re.compile(r"(?<![A-Za-z])(?P<key>[A-Za-z]++)=(?P<value>[^\s&|]++)")
+# What a command says of a plan.
+_STOPS: Final = frozenset(("sl", "fsl"))
+_LEVELS: Final = _STOPS | {"tp", "ftp", "ts", "fts"}
 _COMMENT = re.compile(r"(?:^|(?<=\s))(?:#|//)[^\n]*")
 _RANGE = re.compile(r"-?[0-9.]++%?-[0-9.]++%?")
 
@@ -110,6 +117,7 @@ def _alert(content: Content, moment: Moment) -> Alert:
     assert isinstance(content, str)
     commands = _commands(without_secret(content))
     symbol = _symbol(commands)
+    commands, plan = _without_plan(commands)
     cancels = [command for command in commands if command.closes == "order"]
     exits = [command for command in commands if command.closes == "position"]
     orders = [command for command in commands if command.closes is None]
@@ -125,10 +133,13 @@ def _alert(content: Content, moment: Moment) -> Alert:
     )
     if not exits and not orders:
         return wish
+    price = None if moment.price_of is None else moment.price_of(symbol)
+    for command in exits:
+        _check_is_now(command, symbol, price, moment)
     if not orders:
         return _exit(exits, wish)
-    price = None if moment.price_of is None else moment.price_of(symbol)
     wish = _ordered(orders[0], replace(wish, terms=_terms(orders[0], price)))
+    wish = _with_plan(plan, wish) if plan else wish
     return wish if not exits else _after_exit(exits, orders[0], wish)
 
 
@@ -158,6 +169,54 @@ def _commands(text: str) -> list[_Command]:
             "Write like: s=BTCUSD b=long q=5% t=market",
         )
     return found
+
+
+def _without_plan(commands: list[_Command]) -> tuple[list[_Command], list[_Command]]:
+    """The commands up to the entry; and the closes of its own side behind it that wait for a stop
+    or a target: they are its plan.
+    """
+    entries = [number for number, one in enumerate(commands) if one.closes is None]
+    if len(entries) != 1:
+        return commands, []
+    entry_at = entries[0] + 1
+    way, plan = commands[entry_at - 1].side, commands[entry_at:]
+    waits = all(one.keys.keys() & (_LEVELS | {"p", "fp"}) for one in plan)
+    if waits and all(one.closes == "position" and one.side is way for one in plan):
+        return commands[:entry_at], plan
+    return commands, []
+
+
+def _with_plan(plan: list[_Command], wish: Alert) -> Alert:
+    """The entry with what the closes behind it wait for. Beside a stop p is only its limit."""
+    if wish.action not in (Action.BUY, Action.SELL):
+        raise several_orders("an order that only reduces, and further closes")
+    targets = list(wish.take_profit)
+    for command in plan:
+        wish = replace(
+            wish,
+            stop_loss=_level(command, "sl", "fsl", BELOW_STOP) or wish.stop_loss,
+            trailing=_trailing(command) or wish.trailing,
+        )
+        names = ("tp", "ftp") if command.keys.keys() & _LEVELS else ("p", "fp")
+        level = _level(command, *names, BELOW_TARGET)
+        if level is not None:
+            targets.append(TakeProfit(level, _share(command)))
+    return replace(wish, take_profit=checked_targets(targets, "p"))
+
+
+def _share(command: _Command) -> Decimal | None:
+    text = command.get("cm") or command.get("q")
+    if text is not None and not text.endswith("%"):
+        raise several_orders("a close of its own size behind the entry")
+    return None if text is None else share(decimal_of(text.removesuffix("%"), "q"), "q")
+
+
+def _check_is_now(command: _Command, symbol: str, price: Decimal | None, moment: Moment) -> None:
+    """Raises for a close that waits for a stop, a target or another price."""
+    if command.keys.keys() & _LEVELS or command.get("t") == "stop":
+        raise exit_that_waits("c")
+    if command.get("t") != "market" and command.keys.keys() & {"p", "fp"}:
+        check_exit_price(_price(command, price), symbol, moment, "p")
 
 
 def _symbol(commands: list[_Command]) -> str:

@@ -31,6 +31,7 @@ SIDES: Final[Mapping[str, MarketPosition]] = {
     **dict.fromkeys(("sell", "short"), SHORT),
 }
 _ALL: Final = Decimal(100)
+_NEAR: Final = Decimal("0.01")
 _SHORT: Final = 40
 
 
@@ -119,6 +120,28 @@ def checked_time(time: dt.datetime, moment: Moment, field: str) -> dt.datetime:
             field=field,
         )
     return time
+
+
+def is_near(price: Decimal, symbol: str, moment: Moment) -> bool:
+    """Whether a price is the market's, give or take one percent."""
+    now = None if moment.price_of is None else moment.price_of(symbol)
+    return now is not None and abs(price / now - 1) <= _NEAR
+
+
+def exit_that_waits(field: str) -> AlertFault:
+    """An exit is at market: one that is to wait for a price must not be carried out at once."""
+    return fault(
+        "type_of_close",
+        "An exit is at market and does not wait for a price.",
+        "Put the stop and the targets into the alert of the entry.",
+        field=field,
+    )
+
+
+def check_exit_price(price: Decimal | None, symbol: str, moment: Moment, field: str) -> None:
+    """Raises for an exit at a price that is not the market's."""
+    if price is not None and not is_near(price, symbol, moment):
+        raise exit_that_waits(field)
 
 
 def hint_of(time: dt.datetime | None, moment: Moment) -> str | None:

@@ -28,6 +28,7 @@ from core.signals.presets.common import (
     Content,
     Moment,
     Preset,
+    check_exit_price,
     checked_targets,
     hint_of,
     plain,
@@ -88,6 +89,9 @@ def _alert(content: Content, moment: Moment) -> Alert:
     )
     wish = _wish(fields, way, wish)
     if wish.action in (Action.CLOSE, Action.REDUCE):
+        close = fields.child("close")
+        price = None if close is None else close.amount("price")
+        check_exit_price(price, wish.symbol, moment, "close.price")
         return wish
     return replace(
         wish,

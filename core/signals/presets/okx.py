@@ -14,6 +14,8 @@ from core.signals.presets.common import (
     Content,
     Moment,
     Preset,
+    check_exit_price,
+    exit_that_waits,
     hint_of,
     plain,
     position_share,
@@ -92,6 +94,7 @@ def _alert(content: Content, moment: Moment) -> Alert:
     if enters:
         terms = _terms(fields, price)
         return replace(wish, action=entry(way), size=size, terms=terms)
+    _check_exit_is_now(fields, symbol, moment)
     if size is not None and size.unit in (SizeUnit.POSITION_PERCENT, SizeUnit.EQUITY_PERCENT):
         # Percent of an exit are percent of the position, whatever they are called.
         size = position_share(size.value)
@@ -124,6 +127,16 @@ def _size(fields: Fields, *, contracts: bool = False) -> Size | None:
     if contracts and unit is SizeUnit.BASE:
         unit = SizeUnit.CONTRACTS
     return Size(amount, unit)
+
+
+def _check_exit_is_now(fields: Fields, symbol: str, moment: Moment) -> None:
+    """Raises for an exit that waits: at a price, or a percent or more beside the market."""
+    if fields.choice(_KINDS, "orderType") is not OrderKind.LIMIT:
+        return
+    check_exit_price(fields.amount("price", "limitPrice"), symbol, moment, "orderType")
+    offset = fields.percent("orderPriceOffset")
+    if offset is not None and offset > 1:
+        raise exit_that_waits("orderPriceOffset")
 
 
 def _terms(fields: Fields, price: Decimal | None) -> Terms:

@@ -29,6 +29,7 @@ from core.signals.presets.common import (
     Content,
     Moment,
     Preset,
+    check_exit_price,
     checked_targets,
     distance,
     hint_of,
@@ -106,6 +107,7 @@ def _signal(fields: Fields, moment: Moment) -> Alert:
                 fields,
                 replace(wish, action=entry(way), size=_size(fields), terms=terms),
             )
+        check_exit_price(_terms(fields).price, symbol, moment, "order_type")
         return _exit(fields, wish, way)
     if action == "disable" and plain(fields.text("positions_sub_action") or "") == "marketclose":
         return replace(wish, action=Action.CLOSE)

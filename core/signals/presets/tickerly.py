@@ -34,6 +34,8 @@ def _knows(content: Content) -> bool:
     if not isinstance(content, Mapping):
         return False
     names = {plain(name) for name in content}
+    if {"ticker", "closeall", "pointer"} <= names:
+        return True
     return {"ticker", "action"} <= names and bool(names & {"pointer", "prevposition"})
 
 
@@ -50,6 +52,9 @@ def _alert(content: Content, moment: Moment) -> Alert:
     assert isinstance(content, Mapping)
     fields = Fields(content)
     symbol = fields.symbol("ticker")
+    time = fields.time(moment, "time", "timenow", "timestamp")
+    if fields.flag("closeall"):
+        return Alert(action=Action.CLOSE, symbol=symbol, time=time, hint=hint_of(time, moment))
     way = fields.choice(BUY_OR_SELL, "action")
     previous = fields.choice(POSITIONS, "prev_position")
     quantity = fields.amount("quantity")
@@ -63,7 +68,6 @@ def _alert(content: Content, moment: Moment) -> Alert:
             )
     assert way is not None
     assert quantity is not None
-    time = fields.time(moment, "time", "timenow", "timestamp")
     against = previous is OPPOSITE[way] and previous is not FLAT
     return Alert(
         action=Action.REDUCE if against else order(way),

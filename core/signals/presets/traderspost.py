@@ -9,6 +9,7 @@ from typing import Final
 
 from core.signals.alert import (
     Action,
+    Against,
     Alert,
     Force,
     Level,
@@ -31,14 +32,16 @@ from core.signals.presets.common import (
     Content,
     Moment,
     Preset,
+    check_exit_price,
     distance,
+    exit_that_waits,
     hint_of,
     plain,
     position_share,
     unsupported,
 )
 from core.signals.presets.reader import Fields, given_secret
-from core.signals.presets.strategy import entry, message
+from core.signals.presets.strategy import entry, message, order
 
 _ACTIONS: Final = {
     **dict.fromkeys(("buy", "long", "bullish"), "buy"),
@@ -46,6 +49,8 @@ _ACTIONS: Final = {
     **dict.fromkeys(("exit", "close", "flat"), "exit"),
     "cancel": "cancel",
     "add": "add",
+    "reverse": "reverse",
+    "breakeven": "breakeven",
 }
 _KINDS: Final = {
     **{kind.value: kind.value for kind in OrderKind},
@@ -96,11 +101,11 @@ def _knows(content: Content) -> bool:
     given = {plain(name): value for name, value in content.items()}
     if not {"ticker", "action"} <= given.keys() or given.keys() & set(_OTHERS):
         return False
-    if "sentiment" in given:
-        return True
     levels = (given.get("takeprofit"), given.get("stoploss"))
     if any(level is not None and not isinstance(level, Mapping) for level in levels):
         return False
+    if "sentiment" in given:
+        return True
     action = given["action"]
     known = not isinstance(action, str) or plain(action) in _ACTIONS or "{{" in action
     if not known or given.keys() & _FOREIGN:
@@ -124,11 +129,19 @@ def _alert(content: Content, moment: Moment) -> Alert:
             "action",
             "action_missing",
             "The alert has no action.",
-            "It is one of buy, sell, exit, cancel and add.",
+            "It is one of buy, sell, exit, reverse, cancel and add.",
+        )
+    if action == "breakeven":
+        raise unsupported(
+            "A stop that is already placed is not moved by an alert.",
+            "Set break even in the plan of the strategy.",
+            field="action",
         )
     time = fields.time(moment, "time")
     wish = _wish(fields, action)
-    opens = wish.action in (Action.LONG, Action.SHORT, Action.ADD)
+    opens = wish.action not in (Action.CLOSE, Action.REDUCE, Action.CANCEL)
+    if wish.action in (Action.CLOSE, Action.REDUCE):
+        _check_exit_is_now(fields, moment)
     return replace(
         wish,
         symbol=fields.symbol("ticker", "symbol"),
@@ -144,7 +157,8 @@ def _alert(content: Content, moment: Moment) -> Alert:
 
 def _wish(fields: Fields, action: str) -> Alert:
     """What is to become of the position. A buy while long and a sell while short do nothing; adding
-    is an action of its own. Without sentiment a sell while long closes it and opens a short.
+    is an action of its own. Without sentiment a sell while long closes it and opens a short, but a
+    quantity smaller than the position is a part of it.
     """
     sentiment = fields.choice(POSITIONS, "sentiment", "market_position")
     size = _size(fields)
@@ -154,8 +168,11 @@ def _wish(fields: Fields, action: str) -> Alert:
     if action == "add":
         only = sentiment if sentiment in (LONG, SHORT) else None
         return replace(wish, action=Action.ADD, size=size, only=only, target=None)
-    if action == "exit":
-        return _exit(replace(wish, target=None), size, None)
+    if action == "reverse" and sentiment is not FLAT:
+        return replace(wish, action=Action.REVERSE, size=size)
+    if action in ("exit", "reverse"):
+        part = None if sentiment is FLAT else size
+        return _exit(replace(wish, target=None), part, None)
     way = LONG if action == "buy" else SHORT
     if sentiment is FLAT:
         return replace(wish, action=Action.CLOSE, only=OPPOSITE[way])
@@ -163,7 +180,10 @@ def _wish(fields: Fields, action: str) -> Alert:
     if sentiment is OPPOSITE[way] or (sentiment is None and of_position):
         # Percent of a position can only be of the one that the order goes against.
         return _exit(wish, size, OPPOSITE[way])
-    if sentiment is way and size is not None and size.unit is SizeUnit.BASE:
+    in_coins = size is not None and size.unit is SizeUnit.BASE
+    if sentiment is None and in_coins:
+        return replace(wish, action=order(way), size=size, unless=way, against=Against.TURN)
+    if size is not None and in_coins:
         # A strategy's message: most put TradingView's whole order into quantity.
         size = replace(size, unit=SizeUnit.EITHER)
     return replace(wish, action=entry(way), size=size, unless=way)
@@ -218,6 +238,18 @@ def _terms(fields: Fields, moment: Moment) -> Terms:
     if force == "ioc":
         return Terms(OrderKind.LIMIT, price, Force.IOC)
     return Terms(OrderKind.LIMIT, price, Force.GTT, expires)
+
+
+def _check_exit_is_now(fields: Fields, moment: Moment) -> None:
+    """Raises for an exit that waits as a limit or a stop."""
+    kind = fields.choice(_KINDS, "orderType") or "market"
+    if kind == "market":
+        return
+    names = ("limitPrice", "price", "signalPrice") if kind == "limit" else ("stopPrice",)
+    price = fields.amount(*names)
+    if kind not in ("limit", "stop") or (price is None and kind == "stop"):
+        raise exit_that_waits("orderType")
+    check_exit_price(price, fields.symbol("ticker", "symbol"), moment, "orderType")
 
 
 def _rest_of_day(now: dt.datetime) -> dt.timedelta:

@@ -13,6 +13,7 @@ from core.signals.alert import (
     Action,
     Against,
     Alert,
+    BreakEven,
     Force,
     Level,
     MarketPosition,
@@ -31,6 +32,7 @@ from core.signals.presets.common import (
     Content,
     Moment,
     Preset,
+    check_exit_price,
     checked_targets,
     checked_time,
     distance,
@@ -89,6 +91,8 @@ def _alert(content: Content, moment: Moment) -> Alert:
     cancels = bool(fields.flag("cancelAllOrders"))
     way = _direction(fields)
     if fields.flag("isClose"):
+        if fields.flag("isLimit"):
+            check_exit_price(fields.amount("price"), wish.symbol, moment, "price")
         return _close(fields, replace(wish, cancels=cancels))
     if way is None:
         if cancels or fields.flag("cancelAllDcaOrders"):
@@ -105,7 +109,7 @@ def _alert(content: Content, moment: Moment) -> Alert:
     if wish.target is not None and wish.target.position is not way:
         return wish
     price = None if moment.price_of is None else moment.price_of(wish.symbol)
-    return _with_plan(fields, replace(wish, terms=_terms(fields)), price)
+    return _with_plan(fields, replace(wish, terms=_terms(fields, price)), price)
 
 
 def _direction(fields: Fields) -> MarketPosition | None:
@@ -183,10 +187,13 @@ def _size(fields: Fields) -> Size | None:
     return Size(units, unit)
 
 
-def _terms(fields: Fields) -> Terms:
+def _terms(fields: Fields, market: Decimal | None) -> Terms:
+    """Without a price of its own the limit at the best price is the market's."""
     if fields.flag("isMarket") or not fields.flag("isLimit"):
         return Terms()
     price = fields.amount("price")
+    if price is None and plain(fields.text("limitPriceType") or "") == "bestprice":
+        return Terms(OrderKind.LIMIT, market, Force.GTT) if market is not None else Terms()
     if price is None:
         raise fields.fault(
             "price", "price_missing", "A limit order needs a price.", 'Add "price": 95000.'
@@ -201,10 +208,18 @@ def _with_plan(fields: Fields, wish: Alert, price: Decimal | None) -> Alert:
     percent = fields.percent("stopLossPercent")
     if stop is None and percent is not None:
         stop = distance(percent, BELOW_STOP, "stopLossPercent")
-    trailing = None
-    if fields.flag("useTrailingStopLoss") and stop is not None and stop.price is None:
-        trailing, stop = Trailing(stop), None
-    return replace(wish, stop_loss=stop, trailing=trailing, take_profit=_targets(fields, price))
+    wish = replace(wish, stop_loss=stop, take_profit=_targets(fields, price))
+    if not fields.flag("useTrailingStopLoss"):
+        return wish
+    percent = fields.percent("trailingStopLossPercent")
+    if percent:
+        follows = distance(percent, BELOW_STOP, "trailingStopLossPercent")
+        if fields.flag("stopLossToBreakEven"):
+            return replace(wish, break_even=BreakEven(follows))
+        return replace(wish, trailing=Trailing(follows))
+    if stop is not None and stop.price is None:
+        return replace(wish, stop_loss=None, trailing=Trailing(stop))
+    return wish
 
 
 def _targets(fields: Fields, price: Decimal | None) -> tuple[TakeProfit, ...]:
@@ -214,10 +229,12 @@ def _targets(fields: Fields, price: Decimal | None) -> tuple[TakeProfit, ...]:
         return () if level is None else (TakeProfit(level),)
     targets = []
     for inner in fields.children("targets"):
-        name = inner.first("takeProfit", "price", "percent", "target")
+        name = inner.first("takeProfit", "takeProfitPercent", "price", "percent", "target")
         if name is None:
             continue
-        named = {"percent": "percent", "price": "price"}.get(name, kind)
+        named = (
+            "percent" if name.lower().endswith("percent") else "price" if name == "price" else kind
+        )
         level = _level(inner, name, BELOW_TARGET, named, price)
         if level is not None:
             part = share(inner.percent("amount", "quantity"), "targets.amount")

@@ -29,6 +29,7 @@ from core.signals.presets.common import (
     Content,
     Moment,
     Preset,
+    check_exit_price,
     checked_symbol,
     checked_targets,
     distance,
@@ -110,6 +111,7 @@ def _alert(content: Content, moment: Moment) -> Alert:
         hint=hint_of(time, moment),
     )
     if not code.enters:
+        check_exit_price(_terms(fields).price, symbol, moment, "price")
         return _exit(fields, wish)
     assert code.side is not None
     return replace(
@@ -153,7 +155,12 @@ def _code(text: str) -> _Code:
 
 
 def _exit(fields: Fields, wish: Alert) -> Alert:
+    """A part where percent or coins are given. Dollars are those of the entry, which its exit often
+    repeats; and all is all.
+    """
     size = _size(fields)
+    if wish.only is None or (size is not None and size.unit is SizeUnit.USD):
+        return wish
     if size is not None and size.unit is SizeUnit.EQUITY_PERCENT:
         size = position_share(size.value)
     return wish if size is None else replace(wish, action=Action.REDUCE, size=size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import pytest
@@ -157,3 +158,25 @@ def test_a_short_pause_in_a_script_is_passed_over() -> None:
     alert = alert_in("k(BTCUSDT) { cancel(which=all); wait(3s); market(side=buy, amount=1); }")
 
     assert alert.cancels
+
+
+def test_tv_hubs_own_trailing_stop_stands_beside_the_stop_or_moves_it_to_the_entry() -> None:
+    base = {"exchange": "okx", "pair": "X", "token": "t", "isBuy": True, "stopLossPercent": 2}
+    trails = {**base, "useTrailingStopLoss": True, "trailingStopLossPercent": 1}
+
+    alert = alert_in(trails)
+    assert (level(alert.stop_loss), alert.break_even) == ("2%", None)
+    assert alert.trailing is not None
+    assert level(alert.trailing.distance) == "1%"
+
+    alert = alert_in({**trails, "stopLossToBreakEven": True})
+    assert (level(alert.stop_loss), alert.trailing) == ("2%", None)
+    assert alert.break_even is not None
+    assert level(alert.break_even.at) == "1%"
+
+
+def test_altradys_entries_expire_after_minutes() -> None:
+    waits = {**ALTRADY, "order_type": "limit", "signal_price": 95, "entry_expiration": {"time": 15}}
+
+    assert alert_in(waits).terms.expires == dt.timedelta(minutes=15)
+    assert alert_in({**waits, "action": "increase"}).terms.price == 95

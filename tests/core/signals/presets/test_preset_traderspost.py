@@ -27,10 +27,10 @@ def body(**fields: Any) -> dict[str, Any]:
     [
         ({"action": "buy"}, "0", "open BUY 7 7"),
         ({"action": "buy", "quantity": 2}, "0", "open BUY 2 2"),
-        ({"action": "buy", "quantity": "2"}, "-3", "reverse BUY 5 2"),
+        ({"action": "buy", "quantity": "2"}, "-3", "reduce BUY 2 -1"),
         ({"action": "buy", "quantity": 2}, "3", "none"),
         ({"action": "sell"}, "0", "open SELL 7 -7"),
-        ({"action": "sell", "quantity": 2}, "3", "reverse SELL 5 -2"),
+        ({"action": "sell", "quantity": 2}, "3", "reduce SELL 2 1"),
         ({"action": "sell", "quantity": 2}, "-3", "none"),
         ({"action": "buy", "sentiment": "bullish"}, "-3", "reverse BUY 10 7"),
         ({"action": "buy", "sentiment": "long"}, "0", "open BUY 7 7"),
