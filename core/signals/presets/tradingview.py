@@ -34,7 +34,9 @@ from core.signals.presets.tradingview_plan import (
     check_exit_is_now,
     check_is_market,
     check_is_now,
+    check_trigger,
     plan_in,
+    reduce_only_stop,
     size_in,
     terms_in,
     time_in_body,
@@ -47,6 +49,14 @@ _DEFAULT = re.compile(
     r"\s+New\s+strategy\s+position\s+is\s+(?P<position_size>-?[0-9.]*[0-9])",
     re.IGNORECASE,
 )
+# The same message in Chinese.
+_DEFAULT_CHINESE = re.compile(
+    r"[訂订][單单]\s*(?P<action>buy|sell)\s*@\s*(?P<contracts>[0-9.]+)\s*已?成交\s*"
+    r"(?P<ticker>[^\s。]+(?:\.P)?)。新策略[倉仓]位是\s*(?P<position_size>-?[0-9.]*[0-9])",
+    re.IGNORECASE,
+)
+# TradingView's own words for an order that closes.
+_CLOSES_ENTRY = re.compile(r"close (?:entry\(s\)|position) order\b", re.IGNORECASE)
 _MOST_UNKNOWN: Final = 40
 _OWN: Final = frozenset(plain(name) for name in FIELDS)
 _MEANT: Final = frozenset(
@@ -93,7 +103,8 @@ def _flat(content: Content) -> dict[str, Any]:
     stands in a group. Text in TradingView's default form is such a body too.
     """
     if isinstance(content, str):
-        match = _DEFAULT.search(without_secret(content))
+        text = without_secret(content)
+        match = _DEFAULT.search(text) or _DEFAULT_CHINESE.search(text)
         return {} if match is None else dict(match.groupdict())
     found: dict[str, Any] = {}
     inner: dict[str, Any] = {}
@@ -170,13 +181,15 @@ def _alert(content: Content, moment: Moment) -> Alert:
         made["action"] = wish.action
     check_is_now(fields)
     exits = wish is not None and wish.exits
+    terms = reduce_only_stop(fields) if exits else None
     size = size_in(fields, made["symbol"], exits=exits, of_all=wish is not None and wish.all)
     made |= size.given
-    if exits:
+    if exits and terms is None:
         check_exit_is_now(fields, made["symbol"], moment)
-    else:
+    if not exits:
         flat = position.get("market_position") == FLAT.value
         made |= {} if flat else plan_in(fields, made["symbol"], moment)
+        check_trigger(fields, made["symbol"], moment)
         made |= terms_in(fields)
     if _is_true(fields, ("sync",)):
         made["sync"] = True
@@ -192,6 +205,8 @@ def _alert(content: Content, moment: Moment) -> Alert:
     alert = parse_alert(made, moment.now)
     if wish is not None and wish.only is not None:
         alert = replace(alert, only=wish.only)
+    if terms is not None:
+        alert = replace(alert, terms=terms)
     if size.either and alert.size is not None and alert.size.unit is SizeUnit.BASE:
         alert = replace(alert, size=replace(alert.size, unit=SizeUnit.EITHER))
     return alert
@@ -323,10 +338,16 @@ def _other(fields: Fields, name: re.Pattern[str]) -> str | None:
 
 
 def _beside_order(fields: Fields, said: dict[str, Said]) -> MarketPosition | None:
-    """long, short or flat in the field of a side, beside a buy or sell, is the position."""
+    """long, short or flat in the field of a side, beside a buy or sell, is the position; beside a
+    word that closes it is the side that is closed.
+    """
+    closes = any(word.what == "close" for word in said.values())
     for name in ("side", "direction", "positionside", "posside", "holdside"):
         value = fields.raw(name)
         if isinstance(value, str) and plain(value) in ("long", "short", "flat"):
+            if closes and plain(value) != "flat":
+                said[name] = WORDS[plain(value)]
+                return None
             said.pop(name, None)
             return POSITIONS[plain(value)]
     return None
@@ -341,6 +362,7 @@ def _number_or_none(fields: Fields, names: tuple[str, ...]) -> Any:
 
 def _wish(fields: Fields, said: dict[str, Said], after: str | None) -> _Wish | None:
     """One action from all the words. Raises where they contradict each other."""
+    _check_side_closed(said)
     found = list(dict.fromkeys(said.values()))
     kinds = {word.what for word in found}
     ways = {word.way for word in found if word.way is not None}
@@ -369,6 +391,8 @@ def _wish(fields: Fields, said: dict[str, Said], after: str | None) -> _Wish | N
     way = ways.pop()
     if _is_true(fields, words.CLOSES):
         return _Wish(Action.CLOSE, OPPOSITE[way], all=True)
+    if after is None and _is_named_exit(fields, OPPOSITE[way]):
+        return _Wish(Action.CLOSE, OPPOSITE[way])
     if _is_true(fields, words.REDUCE_ONLY):
         return _Wish(Action.REDUCE, OPPOSITE[way])
     turns = plain(fields.text("mode") or "") == "reverse" or _is_true(fields, words.REVERSES)
@@ -376,6 +400,40 @@ def _wish(fields: Fields, said: dict[str, Said], after: str | None) -> _Wish | N
     enters = turns or ("enter" in kinds and "stub" not in fields)
     opens = {"order": "buy sell", "enter": "long short"}["enter" if enters else "order"].split()
     return _Wish(Action(opens[0 if way is POSITIONS["long"] else 1]))
+
+
+def _check_side_closed(said: dict[str, Said]) -> None:
+    """Raises where a tradeSide that closes has buy or sell beside it alone: on Bitget, in hedge
+    mode, a buy closes a long, elsewhere a short.
+    """
+    closes = said.get("tradeside")
+    others = {word.what for name, word in said.items() if name != "tradeside"}
+    if closes is None or closes.way is not None or closes.what != "close" or others != {"order"}:
+        return
+    raise fault(
+        "side_ambiguous",
+        "Whether tradeSide closes a long or a short differs between exchanges.",
+        'Add "posSide": "long" or "short", or write "action": "close_long".',
+        field="tradeSide",
+    )
+
+
+def _is_named_exit(fields: Fields, side: MarketPosition) -> bool:
+    """Whether the order's name or comment says that it closes. Raises where it is the other side's
+    exit.
+    """
+    for name in (*words.IDS, *words.COMMENTS, "signal"):
+        value = fields.raw(name)
+        if not isinstance(value, str):
+            continue
+        if _CLOSES_ENTRY.match(value.strip()):
+            return True
+        word = WORDS.get(plain(value))
+        if word is not None and word.what == "close":
+            if word.way not in (None, side):
+                raise _contradiction()
+            return True
+    return False
 
 
 def _exit(fields: Fields, found: list[Said], kinds: set[str], *, whole: bool) -> _Wish:

@@ -9,20 +9,29 @@ from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from typing import Any, Final
 
-from core.signals.alert import SizeUnit
+from core.signals.alert import OrderKind, SizeUnit, Terms
+from core.signals.faults import AlertFault
 from core.signals.fields_reader import number_in
 from core.signals.grammar import time_in
 from core.signals.presets import tradingview_words as words
-from core.signals.presets.common import Moment, fault, plain, unsupported
+from core.signals.presets.common import (
+    Moment,
+    check_exit_price,
+    fault,
+    is_near,
+    plain,
+    unsupported,
+)
 from core.signals.presets.markets import unit_of
 from core.signals.presets.reader import Fields
 
-_NEAR: Final = Decimal("0.01")
+_A_TENTH: Final = Decimal("0.1")
 _PLAUSIBLE: Final = (Decimal("0.2"), Decimal(5))
 _KINDS: Final = {"market": "market", "limit": "limit", "stop": "stop", "stopmarket": "stop"}
 _INTERVAL = re.compile(r"(?P<count>\d{1,4})?\s*(?P<unit>[smhdw]?)", re.IGNORECASE)
 _SECONDS: Final = {"": 60, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _ALL: Final = Decimal(100)
+_WHOLE: Final = {"size": "100%"}
 _SIZE = re.compile(words.OTHER_SIZES)
 _NO_SIZE: Final = frozenset(
     (*words.POSITION_SIZE, *words.SIGNED_SIZE, *words.PREVIOUS_SIZE, *words.COUNTS)
@@ -61,7 +70,7 @@ def size_in(fields: Fields, symbol: str, *, exits: bool, of_all: bool) -> FoundS
     if dollars is not None:
         return FoundSize({"size_usd": dollars})
     name = fields.first(*words.PERCENTS, *(words.PARTS if exits else ()))
-    if name is not None:
+    if name is not None and not (exits and plain(name) in words.OF_BALANCE):
         return FoundSize(_percent(fields, name, exits=exits))
     name = fields.first(*words.SIGNED_SIZE)
     if name is not None and (fields.text(name) or "").endswith("%"):
@@ -73,6 +82,9 @@ def size_in(fields: Fields, symbol: str, *, exits: bool, of_all: bool) -> FoundS
         _check_no_size_is_left(fields)
     charted = fields.first(*words.POSITION_SIZE, *words.SIGNED_SIZE, *words.BAR)
     if words.VOLUME in fields and charted is None:
+        if exits or _is_krakens(fields):
+            volume = fields.quantity(words.VOLUME)
+            return FoundSize(_unless_zero("size", volume or Decimal(0), exits=exits))
         raise fault(
             "size_ambiguous",
             "volume may be the size of the order or the volume of the bar.",
@@ -99,6 +111,12 @@ def _check_no_size_is_left(fields: Fields) -> None:
         )
 
 
+def _is_krakens(fields: Fields) -> bool:
+    """Whether these are the fields of an order of Kraken, whose size is called volume."""
+    side = plain(str(fields.raw("type")))
+    return side in ("buy", "sell") and "pair" in fields and "ordertype" in fields
+
+
 def _in_coins(fields: Fields, symbol: str, number: Decimal) -> bool:
     """Whether a number counts coins, and not contracts of one dollar. Raises `size_ambiguous`."""
     exchange = fields.raw("exchange")
@@ -123,7 +141,7 @@ def _counted(fields: Fields, name: str, text: str, symbol: str, *, exits: bool) 
 
 def _unless_zero(name: str, number: Decimal, *, exits: bool) -> Mapping[str, Any]:
     """An exit of zero is one of all; an entry of zero stays, to be refused."""
-    return {} if exits and number == 0 else {name: number}
+    return _WHOLE if exits and number == 0 else {name: number}
 
 
 def _percent(fields: Fields, name: str, *, exits: bool, said: bool = False) -> Mapping[str, Any]:
@@ -139,13 +157,27 @@ def _percent(fields: Fields, name: str, *, exits: bool, said: bool = False) -> M
             field=name,
         )
     if exits:
-        return {} if number >= _ALL else {"size": f"{number:f}%"}
+        return _WHOLE if number >= _ALL else {"size": f"{number:f}%"}
     return {"size_percent": number}
 
 
 def terms_in(fields: Fields) -> dict[str, Any]:
     """The kind of order. A price alone is what the chart showed."""
-    kind = "market"
+    kind = _kind(fields)
+    if kind == "market":
+        return {}
+    price = fields.amount(*(words.LIMITS if kind == "limit" else words.TRIGGERS))
+    made: dict[str, Any] = {"type": kind}
+    if price is not None:
+        made["price"] = price
+    force = fields.text("time_in_force", "tif")
+    if kind == "limit" and force is not None:
+        made["time_in_force"] = force
+    return made
+
+
+def _kind(fields: Fields) -> str:
+    """market, limit or stop. A limit's price without a word for it makes a limit."""
     for name in words.KINDS:
         text = fields.text(name) if name in fields else None
         if text is None or plain(text) in words.WORDS:
@@ -159,34 +191,31 @@ def terms_in(fields: Fields) -> dict[str, Any]:
                 "Use market, limit or stop.",
                 field=name,
             )
-        kind = known
-        break
-    else:
-        kind = "limit" if "limitprice" in fields else "market"
-    if kind == "market":
-        return {}
-    price = fields.amount(*(words.LIMITS if kind == "limit" else words.TRIGGERS))
-    made: dict[str, Any] = {"type": kind}
-    if price is not None:
-        made["price"] = price
-    force = fields.text("time_in_force", "tif")
-    if kind == "limit" and force is not None:
-        made["time_in_force"] = force
-    return made
+        return known
+    return "limit" if "limitprice" in fields else "market"
+
+
+def reduce_only_stop(fields: Fields) -> Terms | None:
+    """The terms of an exit that waits as a stop, which dYdX has too."""
+    if not any(_KINDS.get(plain(str(fields.raw(name)))) == "stop" for name in words.KINDS):
+        return None
+    price = fields.amount(*words.TRIGGERS)
+    return None if price is None else Terms(OrderKind.STOP, price)
 
 
 def check_is_now(fields: Fields) -> None:
     """Raises for an order that waits for a stop or a target: it must not be carried out at once.
     In `type` such a word may also say which one was met, where no price to wait for is given.
     """
-    waits = fields.first("stopprice", "triggerprice") is not None
+    waits = fields.first(*words.WAITING_FOR) is not None
     for name in words.KINDS:
         value = fields.raw(name)
-        if not isinstance(value, str) or (name == "type" and not waits):
+        kind = plain(value) if isinstance(value, str) else ""
+        if name == "type" and not waits and not kind.endswith(("market", "limit")):
             continue
-        if plain(value).startswith(words.CONDITIONAL):
+        if kind.startswith(words.CONDITIONAL):
             raise unsupported(
-                f"An order of type {value.strip()[:20]} cannot be placed by itself.",
+                f"An order of type {kind[:20]} cannot be placed by itself.",
                 'Put "stop_loss" and "take_profit" into the alert of the entry.',
                 field=name,
             )
@@ -194,7 +223,7 @@ def check_is_now(fields: Fields) -> None:
 
 def check_exit_is_now(fields: Fields, symbol: str, moment: Moment) -> None:
     """Raises for an exit that waits for a price: an exit is at market."""
-    waits: tuple[str, ...] = ("limitprice",)
+    waits: tuple[str, ...] = ("limitprice", "triggerprice")
     for name in words.KINDS:
         value = fields.raw(name)
         kind = plain(value) if isinstance(value, str) else "market"
@@ -203,30 +232,31 @@ def check_exit_is_now(fields: Fields, symbol: str, moment: Moment) -> None:
         known = {"limit": words.LIMITS, "stop": words.TRIGGERS}
         waits = known.get(_KINDS.get(kind, ""), ("stopprice", "triggerprice", "limitprice"))
         break
-    price = fields.amount(*waits)
-    if price is None or plain(fields.text("time_in_force", "tif") or "") == "ioc":
-        return
-    now = None if moment.price_of is None else moment.price_of(symbol)
-    if now is None or abs(price / now - 1) > _NEAR:
-        raise fault(
-            "type_of_close",
-            "An exit is at market and does not wait for a price.",
-            'Put "stop_loss" and "take_profit" into the alert of the entry.',
-            field="price",
-        )
+    if plain(fields.text("time_in_force", "tif") or "") != "ioc":
+        check_exit_price(fields.amount(*waits), symbol, moment, "price")
+
+
+def check_trigger(fields: Fields, symbol: str, moment: Moment) -> None:
+    """Raises where a price that triggers stands beside an order that does not wait for it."""
+    price = fields.amount("triggerprice")
+    if price is not None and _kind(fields) != "stop" and not is_near(price, symbol, moment):
+        raise _without_type("triggerprice")
 
 
 def check_is_market(fields: Fields, symbol: str, moment: Moment) -> None:
     """Raises where a price without a type is not the market's: it may be a limit."""
     price = fields.amount("price")
-    now = None if moment.price_of is None else moment.price_of(symbol)
-    if price is not None and (now is None or abs(price / now - 1) > _NEAR):
-        raise fault(
-            "price_without_type",
-            "price is given, but a market order has none.",
-            'Add "type": "limit" (or "stop"), or leave it out.',
-            field="price",
-        )
+    if price is not None and not is_near(price, symbol, moment):
+        raise _without_type("price")
+
+
+def _without_type(field: str) -> AlertFault:
+    return fault(
+        "price_without_type",
+        f"{field} is given, but a market order has none.",
+        'Add "type": "limit" (or "stop"), or leave it out.',
+        field=field,
+    )
 
 
 def plan_in(fields: Fields, symbol: str, moment: Moment) -> dict[str, Any]:
@@ -239,7 +269,9 @@ def plan_in(fields: Fields, symbol: str, moment: Moment) -> dict[str, Any]:
         price = None if shown is None else number_in(fields.text(shown))
     made: dict[str, Any] = {}
     used = set()
-    name = _filled(fields, words.STOPS)
+    # Beside an order that waits for it stopprice is its trigger, else the stop loss.
+    further = () if _kind(fields) == "stop" else ("stopprice",)
+    name = _filled(fields, (*words.STOPS, *further))
     if name is not None:
         used.add(name)
         made["stop_loss"] = _level(fields, name, price)
@@ -247,7 +279,7 @@ def plan_in(fields: Fields, symbol: str, moment: Moment) -> dict[str, Any]:
         name = _filled(fields, words.STOP_PERCENTS)
         if name is not None:
             used.add(name)
-            made["stop_loss"] = {"percent": fields.percent(name)}
+            made["stop_loss"] = _distance(fields, name)
     targets = _targets(fields, price, used)
     if targets:
         made["take_profit"] = targets
@@ -280,7 +312,7 @@ def _targets(fields: Fields, price: Decimal | None, used: set[str]) -> list[Any]
     if name is None:
         return []
     used.add(name)
-    return [{"percent": fields.percent(name)}]
+    return [_distance(fields, name)]
 
 
 def _listed(fields: Fields, name: str, value: Any, price: Decimal | None) -> Any:
@@ -311,7 +343,7 @@ def _numbered(
             f"{name}{number}{tail}" for name in words.NUMBERED for tail in words.IN_PERCENT
         )
         given = _filled(fields, names)
-        return None if given is None else {"percent": fields.percent(given)}
+        return None if given is None else _distance(fields, given)
     used.add(base)
     value = fields.raw(base)
     if isinstance(value, Mapping):
@@ -342,6 +374,19 @@ def _filled(fields: Fields, names: tuple[str, ...]) -> str | None:
     return None
 
 
+def _distance(fields: Fields, name: str) -> dict[str, Any]:
+    """A distance in percent. One below a tenth may be a part of one: 0.02 for 2 %."""
+    percent = fields.percent(name)
+    if percent is not None and abs(percent) < _A_TENTH and "%" not in (fields.text(name) or ""):
+        raise fault(
+            "level_ambiguous",
+            f"{name} may be a part of one or percent.",
+            'Write it with the sign of percent, like "2%".',
+            field=name,
+        )
+    return {"percent": percent}
+
+
 def _level(fields: Fields, name: str, price: Decimal | None) -> Any:
     """A price, a distance like "2%" or an object of our own. A number far from the market's price
     may be percent or points and is refused.
@@ -351,7 +396,12 @@ def _level(fields: Fields, name: str, price: Decimal | None) -> Any:
 
 
 def _checked_level(fields: Fields, name: str, value: Any, price: Decimal | None) -> Any:
-    if isinstance(value, Mapping | list):
+    if isinstance(value, Mapping):
+        given = {plain(key): item for key, item in value.items() if item is not None}
+        if not given or not given.keys() <= {"stopprice", "limitprice"}:
+            return value
+        value = given.get("stopprice", given.get("limitprice"))
+    if isinstance(value, list):
         return value
     text = Fields({name: value}).text(name) or ""
     number = number_in(text)
@@ -371,6 +421,8 @@ def _check_nothing_is_left(fields: Fields, used: set[str]) -> None:
         name = plain(given)
         looks = any(part in name for part in words.PLAN_NAMES)
         looks = looks or re.fullmatch(words.PLAN_DISTANCES, name) is not None
+        value = fields.raw(given)
+        looks = looks and not (isinstance(value, str) and plain(value) in words.HARMLESS)
         if not looks or name in used or name in _READ or _filled(fields, (given,)) is None:
             continue
         raise fault(

@@ -46,7 +46,8 @@ WORDS: Final[Mapping[str, Said]] = {
     **dict.fromkeys(("bear", "bearish"), Said("enter", SHORT)),
     **dict.fromkeys(("cover", "buytocover"), Said("close", SHORT)),
     **dict.fromkeys(("close", "exit", "exitposition", "sl", "tp"), Said("close")),
-    **dict.fromkeys(("stoploss", "takeprofit", "stopped", "stophit"), Said("close")),
+    **dict.fromkeys(("stoploss", "takeprofit", "stopped", "stophit", "slhit"), Said("close")),
+    **dict.fromkeys(("tphit", "stoplosshit", "takeprofithit"), Said("close")),
     **dict.fromkeys(
         (f"{name}{number}" for name in ("tp", "takeprofit") for number in range(1, 7)),
         Said("close"),
@@ -56,7 +57,10 @@ WORDS: Final[Mapping[str, Said]] = {
         Said("close", all=True),
     ),
     **dict.fromkeys(("reduce", "decrease", "partialclose", "closepartial"), Said("reduce")),
-    **dict.fromkeys(("add", "increase", "scalein"), Said("add")),
+    **dict.fromkeys(("scaleout", "trim", "partialexit", "exitpartial"), Said("reduce")),
+    **dict.fromkeys(("add", "increase", "scalein", "dca", "average", "averagedown"), Said("add")),
+    **dict.fromkeys(("safetyorder", "pyramid"), Said("add")),
+    "takepartial": Said("reduce"),
     **dict.fromkeys(("reverse", "flip"), Said("reverse")),
     **dict.fromkeys(("cancel", "cancelall", "cancelorders", "cancelallorders"), Said("cancel")),
     **dict.fromkeys(("open", "enter", "entry", "openposition"), Said("open")),
@@ -73,7 +77,8 @@ COINS: Final = ("coin", "asset", "baseasset", "basecurrency", "base")
 ACTIONS: Final = ("action", "orderaction", "strategyorderaction", "side", "order", "orderside")
 MAYBE_ACTIONS: Final = (
     *("signal", "direction", "signaltype", "tradeaction", "command", "cmd", "type", "trade"),
-    *("tradetype", "eventtype", "positionside", "tradeside", "data"),
+    *("tradetype", "eventtype", "positionside", "tradeside", "data", "event", "eventname"),
+    *("intent", "positioneffect", "openclose", "alerttype", "messagetype"),
 )
 POSITION: Final = (
     *("marketposition", "strategymarketposition", "position", "sentiment", "newposition"),
@@ -122,6 +127,10 @@ PERCENTS: Final = (
     *("percent", "amountpercent", "sizepercent", "qtypercent", "quantitypercent", "equitypercent"),
     *("percentofequity", "balancepercentage", "balancepercent", "sizepct", "qtypct", "equitypct"),
 )
+# In an exit they are those of the entry before it, and say nothing of the position.
+OF_BALANCE: Final = (
+    *("balancepercentage", "balancepercent", "equitypercent", "equitypct", "percentofequity"),
+)
 # In an exit, of the position.
 PARTS: Final = (
     *("closepercent", "closepct", "closepercentage", "exitpercent", "exitpct", "sellpercent"),
@@ -141,6 +150,7 @@ UNIT_WORDS: Final[Mapping[str, str]] = {
 }
 KINDS: Final = ("ordertype", "pricetype", "ordtype", "type")
 LIMITS: Final = ("limitprice", "limit", "price", "orderprice", "entryprice", "entry")
+# Beside an order that does not wait the first of them is its stop loss.
 TRIGGERS: Final = ("stopprice", "triggerprice", "price", "orderprice")
 PRICES: Final = ("price", "close", "orderprice", "strategyorderprice", "entryprice", "entry")
 STOPS: Final = (
@@ -176,11 +186,19 @@ IN_PERCENT: Final = ("percent", "pct", "percentage")
 SHARES: Final = (*IN_PERCENT, "share", "sizepercent", "qtypercent", "closepercent")
 # Orders that wait for a stop or a target by themselves.
 CONDITIONAL: Final = ("takeprofit", "stoploss", "trailingstop")
+WAITING_FOR: Final = ("stopprice", "triggerprice", "callbackrate", "activationprice")
+# What an order may wait for beside a plan: which price counts, and for how much of it.
+HARMLESS: Final = frozenset(
+    (
+        *("price", "absolute", "fixed", "market", "limit", "mark", "markprice", "last"),
+        *("lastprice", "index", "indexprice", "full", "partial"),
+    )
+)
 COINS_OF_TARGET: Final = ("qty", "quantity", "size", "contracts", "amount")
 TRAILS: Final = ("trailing", "trailingstop", "trailingstoploss", "trailstop", "trail")
 TRAIL_PERCENTS: Final = (
     *("trailpercent", "trailpct", "trailingpercent", "trailingpct", "trailingstoppercent"),
-    *("trailingstoppct", "trailstoppercent"),
+    *("trailingstoppct", "trailstoppercent", "tspercent", "tspct"),
 )
 PLAN_NAMES: Final = ("stop", "trail", "takeprofit", "breakeven")
 PLAN_DISTANCES: Final = (

@@ -3,7 +3,8 @@ what becomes of a position must be what their authors meant.
 
 `public_bodies.jsonl` holds them, one a line: field names and values as found in public documents.
 Where a strategy's placeholders stand in a message (`says`), it is played through the orders of a
-strategy; the others say what is `meant` at a position, or name a plan or an order that waits.
+strategy; the others say what is `meant` at a position, or name a plan or an order that waits. One
+with a `preset` is read by that preset as it is without.
 """
 
 from __future__ import annotations
@@ -19,7 +20,11 @@ from core.signals.placeholders import PLACEHOLDER
 
 NOW = "2026-01-31T12:00:05Z"
 LINES = (Path(__file__).parent / "public_bodies.jsonl").read_text().splitlines()
-ROWS = [json.loads(line) for line in LINES]
+ROWS = [
+    {**row, "preset": preset}
+    for row in map(json.loads, LINES)
+    for preset in dict.fromkeys(("auto", row.get("preset", "auto")))
+]
 
 
 def rows(key: str) -> list[dict[str, Any]]:
@@ -135,15 +140,15 @@ def text_of(body: Any) -> str:
     return body if isinstance(body, str) else json.dumps(body)
 
 
-def answered(body: Any, position: str = "0") -> dict[str, Any]:
+def answered(body: Any, position: str = "0", preset: str = "auto") -> dict[str, Any]:
     line = {"body": text_of(body), "received_at": NOW, "position": position}
-    line |= {"oracle_price": "100", "equity": "1000", "default_size": "0.5"}
+    line |= {"oracle_price": "100", "equity": "1000", "default_size": "0.5", "preset": preset}
     return answer(json.dumps(line).encode())
 
 
-def told(body: Any, position: str = "0") -> str:
+def told(body: Any, position: str = "0", preset: str = "auto") -> str:
     """Effect, side, size and the position after it; of a refusal its code."""
-    found = answered(body, position)
+    found = answered(body, position, preset)
     if found["intent"] == "reject":
         return f"reject {found['error']['code']}"
     if found["side"] is None:
@@ -155,19 +160,18 @@ def told(body: Any, position: str = "0") -> str:
 def test_a_strategys_message_does_what_the_strategy_did(row: dict[str, Any]) -> None:
     bodies = {name: filled(row["body"], play) for name, play in PLAYS.items()}
 
-    assert {name: told(body, PLAYS[name].held) for name, body in bodies.items()} == SAID[
-        row["says"]
-    ], bodies["opens long"]
+    found = {name: told(body, PLAYS[name].held, row["preset"]) for name, body in bodies.items()}
+    assert found == SAID[row["says"]], bodies["opens long"]
 
 
 @pytest.mark.parametrize("row", rows("meant"), ids=range(len(rows("meant"))))
 def test_a_message_does_what_its_author_meant(row: dict[str, Any]) -> None:
-    assert told(row["body"], row["position"]) == row["meant"], text_of(row["body"])
+    assert told(row["body"], row["position"], row["preset"]) == row["meant"], text_of(row["body"])
 
 
 @pytest.mark.parametrize("row", rows("stop"), ids=range(len(rows("stop"))))
 def test_an_entrys_stop_and_targets_are_those_of_its_message(row: dict[str, Any]) -> None:
-    found = answered(row["body"])
+    found = answered(row["body"], preset=row["preset"])
 
     assert found["intent"] == "open", found["error"]
     assert found["stop_loss"] == row["stop"]
@@ -179,7 +183,7 @@ def test_an_entrys_stop_and_targets_are_those_of_its_message(row: dict[str, Any]
 
 @pytest.mark.parametrize("row", rows("type"), ids=range(len(rows("type"))))
 def test_an_order_waits_where_its_message_says(row: dict[str, Any]) -> None:
-    found = answered(row["body"])
+    found = answered(row["body"], preset=row["preset"])
 
     assert found["intent"] == "open", found["error"]
     assert (found["order"]["type"], found["order"]["price"]) == (row["type"], row["price"])
