@@ -66,10 +66,16 @@ async def of_signal(signal_id: UUID) -> Intent | None:
     return await Intent.filter(signal_id=signal_id, source="signal").first()
 
 
-async def strategies_of(intent_ids: Collection[int]) -> dict[int, int | None]:
-    """The strategy for which each intent was made; None for what a person or the monitor asked."""
-    rows = await Intent.filter(id__in=list(intent_ids)).only("id", "payload") if intent_ids else []
-    return {row.id: row.payload.get("strategy_id") for row in rows}
+async def strategies_of(
+    intent_ids: Collection[int], source: str | None = None
+) -> dict[int, int | None]:
+    """The strategy for which each intent was made; None for what a person or the monitor asked.
+    `source`: only of those that came from there.
+    """
+    if not intent_ids:
+        return {}
+    rows = await Intent.filter(id__in=list(intent_ids)).only("id", "source", "payload")
+    return {row.id: row.payload.get("strategy_id") for row in rows if source in (None, row.source)}
 
 
 async def resume(intent: Intent, payload: dict[str, Any], states: Collection[str]) -> bool:

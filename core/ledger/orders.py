@@ -200,6 +200,19 @@ async def known_fills(fill_uuids: list[UUID]) -> set[UUID]:
     return {row.fill_uuid for row in await Fill.filter(fill_uuid__in=fill_uuids).only("fill_uuid")}
 
 
+async def newest_fill(account_id: int) -> int:
+    """The id of the fill that an account's books took last; 0 where there is none."""
+    newest = await Fill.filter(account_id=account_id).order_by("-id").only("id").first()
+    return newest.id if newest is not None else 0
+
+
+async def filled_since(account_id: int, ticker: str, fill_id: int) -> list[Order]:
+    """The orders of which the books took fills after that one, oldest first."""
+    fills = Fill.filter(account_id=account_id, ticker=ticker, id__gt=fill_id)
+    ids = {row.order_id for row in await fills.only("order_id") if row.order_id is not None}
+    return await Order.filter(id__in=list(ids)).order_by("id") if ids else []
+
+
 async def newest_fill_height(account_id: int) -> int:
     """The block of an account's newest fill in the books; 0 where there is none."""
     newest = await Fill.filter(account_id=account_id).order_by("-height").only("height").first()

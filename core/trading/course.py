@@ -22,13 +22,17 @@ UNFILLED_ATTEMPTS: Final = 5
 @dataclass(frozen=True)
 class Course:
     """What an intent does, decided once: `side` of its orders, how much of the old position they
-    close and how much they open (base units, unsigned, before rounding).
+    close and how much they open (base units, unsigned, before rounding). Ids of the
+    ledger: `booked`, the last fill that the decision of a sync knew of; `after`, the last order of
+    the course before this one, which did not lead to the target.
     """
 
     effect: Effect
     side: Side
     closing: Decimal = Decimal(0)
     opening: Decimal = Decimal(0)
+    booked: int = 0
+    after: int = 0
 
     @property
     def closes_all(self) -> bool:
@@ -47,6 +51,8 @@ class Course:
             "side": self.side.value,
             "closing": format(self.closing, "f"),
             "opening": format(self.opening, "f"),
+            "booked": str(self.booked),
+            "after": str(self.after),
         }
 
     @classmethod
@@ -57,6 +63,8 @@ class Course:
             side=Side(value["side"]),
             closing=Decimal(value["closing"]),
             opening=Decimal(value["opening"]),
+            booked=int(value.get("booked", 0)),
+            after=int(value.get("after", 0)),
         )
 
 

@@ -143,8 +143,9 @@ class Endings:
             left = await share_of(account_id, ticker, int(intent.payload["strategy_id"]))
         market = self._parts.venue.stream.markets.get(ticker)
         step = market.step_size if market is not None else Decimal(0)
-        done = [Made(opens(row), row.filled_size) for row in made]
-        if not left or not given_up(Course.from_json(intent.course), done, left, step):
+        course = Course.from_json(intent.course)
+        done = [Made(opens(row), row.filled_size) for row in made if row.id > course.after]
+        if not left or not given_up(course, done, left, step):
             return None
         return (
             "not_flat",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
+
+import structlog
 
 from core.dydx.codes import classify
 from core.dydx.drafts import OrderDraft
@@ -35,6 +37,7 @@ from core.trading.permits import (
     SUPERSEDED,
     Permits,
     asked_at,
+    check_intent_age,
     check_version,
     max_age_s,
     speaks_for_strategy,
@@ -45,7 +48,10 @@ from core.trading.rows import opens, order_row
 from core.trading.sending import Moment, NoRoom, Room, Sender
 from core.trading.share_keeper import share_close
 from core.trading.slots import Reservation, StopRoom
+from core.trading.syncing import is_sync, was_overtaken
 from core.trading.wishes import size_from_json, wish_of
+
+log = structlog.get_logger(__name__)
 
 RESTS_FOR: Final = dt.timedelta(days=1)
 WATCH_BLOCKS = 5
@@ -219,20 +225,48 @@ class Executor:
             check_version(intent, position)
         await self._permits.check_owner(intent, position, market.ticker)
         held, reducible = await self._holding(intent, position, market.ticker)
-        now, age_s = self._parts.clock.now(), max_age_s(intent)
-        course = (
-            Course.from_json(intent.course)
-            if intent.course is not None
-            else decide(_wish(intent, view), held, market, market.oracle_price, age_s, now)
-        )
+        if intent.course is None:
+            course = await self._course(intent, view, held)
+        else:
+            course = Course.from_json(intent.course)
+            if await was_overtaken(intent, course, made):
+                course = await self._course_anew(intent, view, held, made) or course
         leg = next_leg(
             course,
-            [Made(opens(row), row.filled_size, _rests(row)) for row in made],
+            [
+                Made(opens(row), row.filled_size, _rests(row))
+                for row in made
+                if row.id > course.after
+            ],
             held.size if held is not None else Decimal(0),
             market.step_size,
             reducible,
         )
         return Decided(position, held, course, leg)
+
+    async def _course(self, intent: Intent, view: View, held: Held | None) -> Course:
+        """What an intent does, decided now. Raises Refusal."""
+        price = view.market.oracle_price
+        assert price is not None
+        now, age_s = self._parts.clock.now(), max_age_s(intent)
+        course = decide(_wish(intent, view), held, view.market, price, age_s, now)
+        if not is_sync(intent):
+            return course
+        return replace(course, booked=await orders.newest_fill(self._account.id))
+
+    async def _course_anew(
+        self, intent: Intent, view: View, held: Held | None, made: Sequence[Order]
+    ) -> Course | None:
+        """What leads a sync to its target after the orders in `made`, all of them over; None where
+        it is there, or its alert is not fresh any more.
+        """
+        try:
+            check_intent_age(intent, self._parts.clock.now())
+            course = await self._course(intent, view, held)
+        except Refusal as refusal:
+            log.info("a sync ends as it is", intent=intent.id, code=refusal.code)
+            return None
+        return replace(course, after=made[-1].id)
 
     async def _stored(
         self, intent: Intent, view: View, leg: Leg, course: Course, position: Position | None

@@ -29,6 +29,7 @@ from core.trading.resting import Resting
 from core.trading.rows import opens
 from core.trading.sending import Sender
 from core.trading.slots import Reservation
+from core.trading.syncing import was_overtaken
 from core.trading.track import Job
 from core.trading.wishes import wish_of
 from core.trading.workbench import Workbench
@@ -247,14 +248,15 @@ class Work:
 
     async def _before_another(self, job: Job, made: list[Order], rows: list[Order]) -> None:
         """Between two orders of an intent: a pause after one that found no match or no node; before
-        a reversal opens, proof that nothing is left.
+        a reversal opens, or a sync once more, proof that nothing is left.
         """
         last = rows[-1]
         if not opens(last) and not last.filled_size:
             await self._parts.clock.sleep(min(RETRY_PAUSE_S * len(rows), LONGEST_PAUSE_S))
         course = Course.from_json(job.intent.course or {})
-        opened = any(opens(row) for row in made)
-        if not course.closing or not course.opening or opened or job.cut.is_set():
+        opened = any(opens(row) for row in made if row.id > course.after)
+        reverses = bool(course.closing and course.opening) and not opened
+        if job.cut.is_set() or not (reverses or await was_overtaken(job.intent, course, made)):
             return
         if await positions.open_in(self._bench.account.id, last.ticker) is None:
             await self._flat_on_node(last.clob_pair_id)
