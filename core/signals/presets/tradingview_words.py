@@ -111,6 +111,7 @@ OTHER_SIZES: Final = (
     r"|(?:order|trade|pos|position|lot|entry|base|quote|buy|sell|stake|bet|usdt?)size"
     r"|(?:order|trade|entry|usdt?)?margin"
     r"|(?:sell|buy|close|exit|reduce|order|trade|entry)(?:percent|pct|percentage)"
+    r"|risk(?:usd|dollars?|amount)?|(?:usd|dollar)risk"
 )
 NO_SIZES: Final = (
     *("min", "max", "step", "contract", "account", "prev", "open", "profit", "pnl", "fee", "tp"),
