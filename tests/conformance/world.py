@@ -85,6 +85,17 @@ class Room:
         assert self.leased is not None
         return self.leased
 
+    async def indexed(self) -> None:
+        """Returns once the indexer has worked in the node's last block: what a block did is told by
+        the node first.
+        """
+        height = await self.chain.fresh()
+
+        async def worked_in() -> bool:
+            return int((await self.rest.get("/height"))["height"]) >= height
+
+        await until(f"block {height} in the indexer", worked_in)
+
     async def close(self) -> None:
         """Ends this chapter's connection; what it said stays."""
         if self._socket is not None:

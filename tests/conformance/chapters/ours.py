@@ -271,6 +271,7 @@ async def _indexer(room: Room, indexer: Indexer) -> None:
     async with room.check(
         "Indexer reads the account: subaccount, orders, fills, positions, transfers"
     ):
+        await room.indexed()
         row = await indexer.subaccount(*me)
         assert row is not None
         orders = await indexer.orders(*me)

@@ -363,6 +363,7 @@ async def _rate(room: Room) -> None:
         codes = {answer.pair for answer in answers}
         expect(("clob", 5001) in codes, True, f"5001 among {codes}")
     async with room.check("what was placed is cancelled"):
+        await room.indexed()
         known = await room.rest.get(
             "/orders", address=who.address, subaccountNumber=0, status="OPEN"
         )

@@ -33,6 +33,7 @@ async def routes(room: Room) -> None:
         await a.must(a.transfer(a, 50_000_000, 0, 1), gas=200_000)
         await ours.order(resting, "OPEN")
         await room.chain.blocks(2)
+        await room.indexed()
     await _public(room)
     await _account(room, a, b)
     await _parents(room, a)
