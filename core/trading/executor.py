@@ -214,6 +214,8 @@ class Executor:
             if reservation is not None:
                 reservation.release()
             raise
+        if leg.opens:
+            self._permits.note_stored()
         return Prepared(order, reservation)
 
     async def _decided(self, intent: Intent, view: View, made: Sequence[Order]) -> Decided:

@@ -71,6 +71,13 @@ class Permits:
             before = held.size if held is not None and leg.kind == "add" else Decimal(0)
             await self._parts.firewall.check(self._ask(intent, leg, before, market))
 
+    def note_stored(self) -> None:
+        """What was allowed to open something is in the ledger; the next order is held against it,
+        also where the figures were read again before it was there.
+        """
+        if self._parts.firewall is not None:
+            self._parts.firewall.note_change(self._account.id)
+
     def _ask(self, intent: Intent, leg: Leg, before: Decimal, market: Market) -> Ask:
         terms = wish_of(intent).terms
         return Ask(

@@ -193,9 +193,10 @@ async def test_who_tapped_paper_when_the_bot_died_gets_a_webhook_after_the_next_
     assert await dying.ended() == SIGKILLED
     await street.start()
     _, street.url, street.template = await take_webhook(street.user)
-    answer = await street.alert("buy", ticker=TICKER, size=str(SIZE))
-    assert answer["status"] in ("ACCEPTED", "FILLED")
-    assert len(rows(street.folder, "SELECT * FROM account WHERE state = 'active'")) == 1
+    (account,) = rows(street.folder, "SELECT * FROM account WHERE state = 'active'")
+    street.address = account["address"]
+    await street.alert("buy", ticker=TICKER, size=str(SIZE))
+    await street.position_is(TICKER, str(SIZE))
 
 
 async def test_who_was_about_to_send_a_phrase_when_the_bot_died_is_asked_again(

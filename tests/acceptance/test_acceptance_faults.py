@@ -61,7 +61,7 @@ async def test_a_take_profit_that_does_not_fill_is_tried_until_it_does(desk: Hou
 async def test_fills_that_no_message_brought_are_found_after_a_reconnect(desk: House) -> None:
     await desk.control("faults", ws_closed=True)
     answer = await desk.alert("buy", size="0.01")
-    assert answer["status"] in ("ACCEPTED", "FILLED")
+    assert answer["status"] in ("ACCEPTED", "FILLED", "PENDING")
     await desk.sees("filled", "protected on chain", within_s=40)
     await desk.position_is("BTC-USD", "0.01")
 

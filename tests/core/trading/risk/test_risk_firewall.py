@@ -101,7 +101,8 @@ async def test_orders_that_wait_in_the_book_count_as_if_filled(room: Room) -> No
 async def test_two_orders_never_pass_on_the_same_figures(room: Room) -> None:
     await limit(room, max_position=D(150))
     assert await room.code(room.ask("1")) is None
-    await _resting(room, "1")  # the lane stored it under the same lock
+    await room.firewall.books.get(room.account.id)  # read again before it is in the ledger
+    await _resting(room, "1")  # the lane stored it under the same lock, and says so
     assert await room.code(room.ask("1")) == "max_position"
 
 
@@ -117,7 +118,7 @@ async def _resting(room: Room, size: str, **values: Any) -> Order:
         state="running",
         created_at=room.clock.now(),
     )
-    return await an_order(
+    order = await an_order(
         room.account,
         client_id=await Order.all().count() + 1,
         size=size,
@@ -127,6 +128,8 @@ async def _resting(room: Room, size: str, **values: Any) -> Order:
         created_at=room.clock.now(),
         **values,
     )
+    room.firewall.note_change(room.account.id)
+    return order
 
 
 async def test_the_whole_bot_counts_every_account_of_the_network(room: Room) -> None:
