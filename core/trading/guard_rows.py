@@ -36,4 +36,5 @@ def guard_order(row: Order) -> GuardOrder:
         trigger=row.trigger_price or Decimal(0),
         expires_at=expires_at,
         cancel_asked=row.cancel_asked_at is not None,
+        created_at=row.created_at,
     )

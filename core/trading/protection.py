@@ -22,6 +22,10 @@ PURPOSES: Final[tuple[Purpose, ...]] = ("stop_loss", "take_profit")
 STOP: Final = 0
 """Stands for the stop where levels are told apart by the id of their target."""
 RENEW_BEFORE: Final = dt.timedelta(days=3)
+PROVED_WITHIN: Final = dt.timedelta(seconds=8)
+"""A stop whose transaction is undecided for longer, while none rests, gets another beside it: what
+is lost can come until its nonce is over. Both only reduce; once proved the newer one stays.
+"""
 _COVERING: Final = frozenset({"broadcasting", "accepted", "unknown", "untriggered"})
 
 
@@ -94,6 +98,7 @@ class GuardOrder:
     trigger: Decimal
     expires_at: dt.datetime
     cancel_asked: bool
+    created_at: dt.datetime | None = None
 
     @property
     def committed(self) -> bool:
@@ -196,18 +201,29 @@ def _for_level(
         and row.expires_at - now > RENEW_BEFORE
     ]
     if exact:
-        newest = exact[-1]
+        newest = next((row for row in reversed(exact) if row.committed), exact[-1])
         if newest.committed:
             return None, {newest.id}
-        return None, {row.id for row in living}
-    if any(not row.committed for row in living):
+        if not _is_overdue(level, living, now):
+            return None, {row.id for row in living}
+    undecided = [row for row in living if not row.committed]
+    if undecided and not _is_overdue(level, living, now):
         # its fate comes first: two successors at once would cost two placements
         return None, {row.id for row in living}
-    replaced = living[-1].id if living else None
+    replaced = living[-1].id if living and not undecided else None
     place = Place(
         level.position_id, level.purpose, level.trigger, level.size, replaced, level.target_id
     )
     return place, {row.id for row in living}
+
+
+def _is_overdue(level: Wanted, living: Sequence[GuardOrder], now: dt.datetime) -> bool:
+    """Whether all that there is of a stop is one order that was to be proved long ago."""
+    if level.target_id != STOP or len(living) != 1:
+        return False
+    created_at = living[0].created_at
+    undecided = living[0].state == "unknown" or living[0].state == "accepted"
+    return undecided and created_at is not None and now - created_at > PROVED_WITHIN
 
 
 def _gives_way(row: GuardOrder, allowed: Collection[Key] | None) -> bool:

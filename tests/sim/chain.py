@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import datetime as dt
 from collections import defaultdict
 from dataclasses import dataclass
 from decimal import Decimal
@@ -105,6 +106,7 @@ class PaperChain:
         self.funding: dict[SubaccountKey, Decimal] = defaultdict(Decimal)
         self.placed: dict[tuple[SubaccountKey, int, int], StatefulChanged] = {}
         self.halted_since: float | None = None
+        self.moved: dict[str, list[dt.datetime]] = defaultdict(list)
         self._tasks: list[asyncio.Task[Any]] = []
 
     async def start(self) -> None:
@@ -151,6 +153,7 @@ class PaperChain:
 
     def move(self, ticker: str, factor: Decimal) -> None:
         """Moves an oracle price in the next block."""
+        self.moved[ticker].append(self.clock.now())
         self.exchange.set_price(ticker, self.price(ticker) * factor)
 
     # the truth

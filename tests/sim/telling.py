@@ -59,6 +59,8 @@ ITS_OWN_FAULT: Final = frozenset(
 )
 MOMENTS: Final = 12
 """Of so many blocks it is remembered what was held."""
+OUTRUN_BEFORE: Final = dt.timedelta(seconds=3)
+OUTRUN_WITHIN: Final = dt.timedelta(seconds=10)
 
 
 class Telling:
@@ -195,11 +197,28 @@ class Telling:
         for row in rows:
             if row["reason_code"] == "canceled" and self._was_cancelled(row["id"]):
                 continue
+            if row["reason_code"] == "unfilled" and self._was_outrun(row["id"]):
+                continue
             if row["state"] == "missed" or row["reason_code"] not in ITS_OWN_FAULT:
                 alert = json.loads(row["body"])
                 self._judge.blame(
                     "lost", f"alert {alert.get('id')} is {row['state']}: {row['reason_code']}"
                 )
+
+    def _was_outrun(self, signal_id: str) -> bool:
+        """Whether the price moved just before an alert's order, which the bot had not heard, or
+        while the order lived.
+        """
+        made = self._judge.rows(
+            'SELECT ticker, created_at FROM "order" WHERE signal_id = ?', signal_id
+        )
+        return bool(made) and all(
+            any(
+                -OUTRUN_BEFORE <= at - moment(row["created_at"]) <= OUTRUN_WITHIN
+                for at in self._world.chain.moved[row["ticker"]]
+            )
+            for row in made
+        )
 
     def _was_cancelled(self, signal_id: str) -> bool:
         """Whether a trader pressed the Cancel button of each order of an alert, and its card says

@@ -295,6 +295,23 @@ def test_the_stop_covers_what_a_filling_entry_may_still_add_and_shrinks_with_its
     assert steps([position(size=D(4))], [order(1, left=D(5))], NOW) == [place(size=4, replaces=1)]
 
 
+@pytest.mark.parametrize("state", ["unknown", "accepted"])
+def test_a_stop_that_is_undecided_for_long_gets_one_more_beside_it(state: str) -> None:
+    lost = order(1, state=state, created_at=NOW - dt.timedelta(seconds=9))
+    second = order(2, state="accepted", created_at=NOW)
+    assert steps([position()], [lost], NOW) == [place()]
+    assert steps([position()], [replace(lost, created_at=NOW)], NOW) == []
+    assert steps([position()], [lost, second], NOW) == []
+    assert steps([position()], [lost, order(2)], NOW) == [Cancel(1)]
+    assert steps([position()], [order(1), replace(second, id=3)], NOW) == [Cancel(3)]
+
+
+def test_a_target_that_is_undecided_for_long_waits_for_its_fate() -> None:
+    lost = target_order(1, state="unknown", created_at=NOW - dt.timedelta(minutes=1))
+    held = position(stop_loss=None, targets=(TARGET,))
+    assert steps([held], [lost], NOW) == []
+
+
 def test_a_stop_that_covers_too_much_is_short_of_a_place() -> None:
     assert short_of_place([position(size=D(1))], [order(1)], NOW)
     assert not short_of_place([position()], [order(1)], NOW)
