@@ -230,7 +230,7 @@ async def test_an_order_that_never_left_is_proved_dead_once_its_nonce_is_over(
         )
 
     assert await judged() is Fate.UNKNOWN
-    await eventually(judged, lambda found: found is Fate.DEAD)
+    await eventually(judged, lambda found: found is Fate.DEAD, timeout_s=30)
 
     late = await trader.node.broadcast(signed.tx)
     assert (late.outcome, late.codespace, late.code) == (Outcome.REFUSED, "sdk", 32)

@@ -40,16 +40,15 @@ async def test_stops_rest_first_and_the_bot_watches_what_has_no_place(
         rows = await house.settled(stops + targets, within_s=90)
         assert [row[0] for row in rows].count("STOP_LIMIT") == stops
         guard = house.lane.guard
-        assert guard.unprotected() == set()
-        assert len(guard.book.rows()) == 3
 
         async def known() -> bool:
             marks = [mark for row in guard.book.rows() for mark in guard.book.marks(row)]
             kinds = [mark.kind for mark in marks]
-            assert (kinds.count("stop"), kinds.count("target")) == (3, 12)
-            return sum(mark.on_chain for mark in marks) == stops + targets
+            watched = (kinds.count("stop"), kinds.count("target")) == (3, 12)
+            return watched and sum(mark.on_chain for mark in marks) == stops + targets
 
         await until(known)
+        assert guard.unprotected() == set()
         room = guard.reserve("AVAX-USD")
         assert room.room is (StopRoom.NONE if funds == 15 else StopRoom.FREE)
         assert house.lane.plan_fits() is (funds != 15)
