@@ -221,9 +221,9 @@ def _is_overdue(level: Wanted, living: Sequence[GuardOrder], now: dt.datetime) -
     """Whether all that there is of a stop is one order that was to be proved long ago."""
     if level.target_id != STOP or len(living) != 1:
         return False
-    created_at = living[0].created_at
-    undecided = living[0].state == "unknown" or living[0].state == "accepted"
-    return undecided and created_at is not None and now - created_at > PROVED_WITHIN
+    created_at, state = living[0].created_at, living[0].state
+    late = created_at is not None and now - created_at > PROVED_WITHIN
+    return late and state in ("unknown", "accepted")
 
 
 def _gives_way(row: GuardOrder, allowed: Collection[Key] | None) -> bool:
