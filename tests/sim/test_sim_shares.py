@@ -11,7 +11,7 @@ import pytest
 
 from core.paper.book import BookShape
 from tests.sim import virtual
-from tests.sim.people import CASTS, Person
+from tests.sim.people import CASTS, Person, Strategy
 from tests.sim.world import World
 
 pytestmark = [
@@ -36,6 +36,15 @@ def _live(shop: Path, folder: Path, act: Callable[[World, Person], Awaitable[Non
             await world.close()
 
     return virtual.run(work)
+
+
+async def _against_each_other(world: World, ben: Person) -> Strategy:
+    """Has one strategy buy what the other sold; the one that holds a long share."""
+    fast, slow = ben.strategies
+    for strategy, action in ((slow, "buy"), (fast, "short")):
+        world.post(strategy, BTC, action, {"size": "0.01"})
+        await world.come_right(60)
+    return slow
 
 
 def test_each_strategy_closes_its_own_share_and_a_panic_leaves_nothing(
@@ -72,10 +81,7 @@ def test_a_close_that_comes_behind_a_reversal_of_the_same_share_closes_nothing_t
     shop: Path, tmp_path: Path
 ) -> None:
     async def act(world: World, ben: Person) -> None:
-        fast, slow = ben.strategies
-        for strategy, action in ((slow, "buy"), (fast, "short")):
-            world.post(strategy, BTC, action, {"size": "0.01"})
-            await world.come_right(60)
+        slow = await _against_each_other(world, ben)
         assert world.chain.positions(ben.key) == {}
         height = world.chain.height
         for _ in range(200):
@@ -98,10 +104,7 @@ def test_a_close_beside_a_reversal_in_a_thin_book_closes_nothing_twice(
     """The reversal takes several closing orders; none goes beside one of the close."""
 
     async def act(world: World, ben: Person) -> None:
-        fast, slow = ben.strategies
-        for strategy, action in ((slow, "buy"), (fast, "short")):
-            world.post(strategy, BTC, action, {"size": "0.01"})
-            await world.come_right(60)
+        slow = await _against_each_other(world, ben)
         world.judge.book_is_thin(True)
         world.chain.exchange.shape_book(BookShape(levels=1, level_usd=Decimal(200)))
         world.post(slow, BTC, "sell", {"size": "0.02"})
